@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+
+// Arrows point down only: no target may import one that is listed above it, but for the tests.
+let package = Package(
+    name: "parley",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "parley", targets: ["parley"]),
+        .executable(name: "websocket-echo", targets: ["websocket-echo"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.0"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.7.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+    ],
+    targets: [
+        .executableTarget(
+            name: "parley",
+            dependencies: [
+                "ParleyServer", "ParleyClient", "ParleyCore",
+                arguments, histogram, logging, nio, nioPosix, nioLocks,
+            ], exclude: ["Cluster"], swiftSettings: strict),
+        .executableTarget(
+            name: "websocket-echo", dependencies: ["ParleyWebSocket", arguments, nioPosix, nioHTTP],
+            swiftSettings: strict),
+        .target(
+            name: "ParleyServer",
+            dependencies: [
+                "ParleyCore", "ParleyHub", "ParleyGateway", "ParleyMemory", "ParleyWebSocket",
+                nio, nioPosix, nioLocks, logging, lifecycle, unixSignals, hummingbird, hummingbirdCore,
+            ], swiftSettings: strict),
+        .target(
+            name: "ParleyGateway",
+            dependencies: [
+                "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub",
+                nio, nioHTTP, nioHTTPTypes, nioHTTPTypesHTTP1, httpTypes, nioLocks, logging, crypto, collections,
+                hummingbird, hummingbirdCore,
+            ], swiftSettings: strict),
+        .target(
+            name: "ParleyClient",
+            dependencies: [nio, nioPosix, nioHTTP, .product(name: "NIOWebSocket", package: "swift-nio")],
+            swiftSettings: strict),
+        .target(name: "ParleyCluster", swiftSettings: strict),
+        .target(
+            name: "ParleyHub",
+            dependencies: ["ParleyCore", "ParleyWire", nio, nioLocks, logging, collections],
+            swiftSettings: strict),
+        .target(
+            name: "ParleyPostgres",
+            dependencies: ["ParleyCore", "ParleySchema", "CLibpq", nioLocks, logging, collections],
+            swiftSettings: strict),
+        .target(name: "ParleyMemory", dependencies: ["ParleyCore", nioLocks], swiftSettings: strict),
+        .target(
+            name: "ParleyWire", dependencies: ["ParleyCore", nio], swiftSettings: strict),
+        .target(
+            name: "ParleyWebSocket", dependencies: [nio, nioHTTP], swiftSettings: strict),
+        .target(name: "ParleyCore", swiftSettings: strict),
+        // The SQL stands at the top level, where people look for it, and travels inside the executable.
+        .target(
+            name: "ParleySchema", path: "sql", exclude: [],
+            resources: [.embedInCode("migrations")], swiftSettings: strict),
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+
+        .testTarget(name: "ParleyCoreTests", dependencies: ["ParleyCore"], swiftSettings: strict),
+        .testTarget(name: "ParleyHubTests", dependencies: ["ParleyHub", "ParleyCore", nio], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

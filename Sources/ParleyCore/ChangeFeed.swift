@@ -1,0 +1,25 @@
+/// How a node learns that other nodes have written. A hint, never the content: what it says may come late, twice, out
+/// of order or not at all, and costs only latency then.
+public protocol ChangeFeed: Sendable {
+    /// Runs until the task is cancelled, reconnecting by itself. `sink` is called from any thread and must not block.
+    func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async
+}
+
+public enum FeedEvent: Sendable, Equatable {
+    case pointers([RoomPointer])
+    /// Hints may have been lost: read every local room from its cursor.
+    case resync
+}
+
+/// Where a room stood when the hint was sent; 0 for what it does not speak of.
+public struct RoomPointer: Sendable, Hashable {
+    public var room: RoomNumber
+    public var lastSeq: Seq
+    public var rosterSeq: Int64
+
+    public init(room: RoomNumber, lastSeq: Seq = 0, rosterSeq: Int64 = 0) {
+        self.room = room
+        self.lastSeq = lastSeq
+        self.rosterSeq = rosterSeq
+    }
+}

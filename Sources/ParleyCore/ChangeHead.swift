@@ -1,0 +1,34 @@
+/// What the head of a stored change says of its sender. Changes are encoded with `clientId` first and `id` second, so that
+/// neither the rest nor a parser is needed.
+public struct ChangeHead: Equatable, Sendable {
+    public let clientID: ClientID
+    public let id: Int64?
+
+    private static let clientStart = Array(#"{"clientId":""#.utf8)
+    private static let idStart = Array(#","id":"#.utf8)
+
+    /// nil for a change without a client.
+    public init?(_ change: some Collection<UInt8>) {
+        guard change.starts(with: Self.clientStart) else { return nil }
+        let afterStart = change.dropFirst(Self.clientStart.count)
+        let name = afterStart.prefix { $0 != UInt8(ascii: "\"") }
+        guard let clientID = ClientID(String(decoding: name, as: UTF8.self)) else { return nil }
+        self.clientID = clientID
+        let rest = afterStart.dropFirst(name.count + 1)
+        guard rest.starts(with: Self.idStart) else {
+            id = nil
+            return
+        }
+        let digits = rest.dropFirst(Self.idStart.count).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        id = Int64(String(decoding: digits, as: UTF8.self))
+    }
+
+    /// The heads of all changes of a run that have a client.
+    public static func all(in run: Run) -> [ChangeHead] {
+        var start = 0
+        return run.changeLengths.compactMap { length in
+            defer { start += length + 1 }
+            return ChangeHead(run.body[start..<start + length])
+        }
+    }
+}

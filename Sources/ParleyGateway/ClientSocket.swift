@@ -1,0 +1,218 @@
+import Logging
+import NIOCore
+import ParleyCore
+import ParleyHub
+import ParleyWebSocket
+import ParleyWire
+
+/// One WebSocket of one client: the shell between the frames of the socket and the session. Lives on its event loop.
+final class ClientSocket: WebSocketDelegate, FrameSink {
+    private enum Phase {
+        /// The session is being looked up; what the client sends meanwhile waits.
+        case connecting(waiting: [ByteBuffer])
+        case open(Session)
+        case ended
+    }
+
+    let id: SessionDirectory.SocketID
+    private let gateway: Gateway
+    private let credentials: SocketCredentials
+    private var socket: WebSocket?
+    private var phase = Phase.connecting(waiting: [])
+    private var isReadingPaused = false
+    private var key: SessionKey?
+
+    init(gateway: Gateway, credentials: SocketCredentials) {
+        self.gateway = gateway
+        self.credentials = credentials
+        id = gateway.directory.makeSocketID()
+    }
+
+    // MARK: - WebSocketDelegate
+
+    func opened(_ socket: WebSocket) {
+        self.socket = socket
+        guard gateway.add(self, on: socket.eventLoop) else {
+            socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
+            return
+        }
+        if let identity = gateway.identity(of: credentials) {
+            resume(identity)
+        } else {
+            begin(.fresh(), memberships: [], isResumed: false)
+        }
+    }
+
+    func received(text: ByteBuffer) {
+        switch phase {
+        case .connecting(var waiting):
+            waiting.append(text)
+            phase = .connecting(waiting: waiting)
+            if waiting.count >= gateway.settings.backlogMax { pauseReading() }
+        case .open(let session):
+            handle(text, session)
+        case .ended: break
+        }
+    }
+
+    func received(binary: ByteBuffer) {
+        socket?.close(code: .unacceptableData, reason: "frames are JSON text")
+    }
+
+    func writabilityChanged(isWritable: Bool) {
+        guard case .open(let session) = phase else { return }
+        if isWritable { session.sinkDrained() }
+        regulateReading(session)
+    }
+
+    func closed(_ end: WebSocketEnd) {
+        if let socket { gateway.remove(self, on: socket.eventLoop) }
+        defer { phase = .ended }
+        guard case .open(let session) = phase, let key else { return }
+        let places = session.end()
+        if end.peerCode == .normal && end.startedBy == .peer {
+            if gateway.directory.end(key, on: id) { gateway.leave(places, of: key, onlyIfHere: false) }
+        } else if gateway.directory.lost(key, on: id, places: places) {
+            gateway.startGrace(of: key, socket: id, places: places)
+        }
+    }
+
+    // MARK: - FrameSink
+
+    func send(_ frame: ByteBuffer) {
+        socket?.send(text: frame)
+        if case .open(let session) = phase { regulateReading(session) }
+    }
+
+    func send(shared: ByteBuffer) { socket?.send(frame: shared) }
+
+    var isCongested: Bool { socket?.isWritable == false }
+
+    func endForFlood() {
+        socket?.close(code: .policyViolation, reason: "too many requests were sent against temporary errors")
+    }
+
+    /// The node goes down; the client finds another.
+    func endForRestart() {
+        socket?.close(code: .serviceRestart, reason: "the node restarts")
+    }
+
+    // MARK: - The session
+
+    private func resume(_ identity: SessionIdentity) {
+        guard let loop = socket?.eventLoop else { return }
+        key = identity.key
+        let displace = register(identity.key, loop: loop)
+        let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
+        Task {
+            await gateway.hub.evict(await displace?() ?? [])
+            let memberships: Result<[Membership], StoreError>
+            do throws(StoreError) {
+                memberships = .success(try await gateway.hub.store.memberships(of: identity.key))
+            } catch {
+                memberships = .failure(error)
+            }
+            loop.execute { back.value.resumed(identity, memberships) }
+        }
+    }
+
+    private func resumed(_ identity: SessionIdentity, _ memberships: Result<[Membership], StoreError>) {
+        guard case .connecting = phase else { return }
+        switch memberships {
+        case .success(let memberships):
+            begin(identity, memberships: memberships, isResumed: true)
+        case .failure:
+            socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
+        }
+    }
+
+    private func begin(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) {
+        guard case .connecting(let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
+        else { return }
+        if !isResumed {
+            key = identity.key
+            _ = register(identity.key, loop: socket.eventLoop)
+        }
+        let session = Session(
+            identity: identity, hub: gateway.hub, shard: shard, settings: gateway.settings, loop: socket.eventLoop,
+            sink: self)
+        session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
+        phase = .open(session)
+        send(gateway.connectFrame(identity, memberships: memberships, isResumed: isResumed))
+        if !memberships.isEmpty { leaveWhatIsNotJoined(memberships, session, identity.key, on: socket.eventLoop) }
+        for text in waiting { handle(text, session) }
+        regulateReading(session)
+    }
+
+    private func register(_ key: SessionKey, loop: any EventLoop) -> SessionDirectory.Displace? {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        return gateway.directory.open(key, on: id) {
+            await withCheckedContinuation { continuation in
+                loop.execute { continuation.resume(returning: bound.value.displaced()) }
+            }
+        }
+    }
+
+    /// A newer socket has the session.
+    private func displaced() -> SessionDirectory.Places {
+        let places: SessionDirectory.Places
+        switch phase {
+        case .open(let session): places = session.end()
+        case .connecting, .ended: places = []
+        }
+        phase = .ended
+        socket?.close(code: .sessionContinuesElsewhere, reason: "the session continues on a newer socket")
+        return places
+    }
+
+    /// A room that is not joined within the grace, counted from `connect`, is left.
+    private func leaveWhatIsNotJoined(
+        _ memberships: [Membership], _ session: Session, _ key: SessionKey, on loop: any EventLoop
+    ) {
+        let gateway = gateway
+        loop.assumeIsolated().scheduleTask(in: gateway.settings.grace) { [weak self, weak session] in
+            guard let self, let session, case .open = self.phase else { return }
+            let joined = session.rooms
+            gateway.leave(memberships.map(\.room).filter { !joined.contains($0) }, of: key, onlyIfHere: false)
+        }
+    }
+
+    private func handle(_ text: ByteBuffer, _ session: Session) {
+        do throws(FrameRejection) {
+            let frame = try ClientFrame.parse(
+                text, clientID: session.identity.clientID, limits: gateway.settings.limits)
+            session.received(frame)
+        } catch {
+            session.received(error)
+        }
+        regulateReading(session)
+    }
+
+    /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it costs.
+    private func regulateReading(_ session: Session) {
+        if isCongested || session.backlog >= gateway.settings.backlogMax {
+            pauseReading()
+        } else if isReadingPaused {
+            isReadingPaused = false
+            socket?.resumeReading()
+        }
+    }
+
+    private func pauseReading() {
+        guard !isReadingPaused else { return }
+        isReadingPaused = true
+        socket?.pauseReading()
+    }
+}
+
+extension WebSocketCloseCode {
+    /// The session continues on a newer socket: the client must not come back with its token.
+    static let sessionContinuesElsewhere = WebSocketCloseCode(rawValue: 4001)
+}
+
+extension SessionIdentity {
+    static func fresh() -> SessionIdentity {
+        var generator = SystemRandomNumberGenerator()
+        return SessionIdentity(key: .random(using: &generator), clientID: .random(using: &generator))
+    }
+}

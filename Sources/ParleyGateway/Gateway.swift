@@ -1,0 +1,113 @@
+import Crypto
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+import ParleyCore
+package import ParleyHub
+import ParleyWire
+
+/// All sockets of this node.
+package final class Gateway: Sendable {
+    package let settings: GatewaySettings
+    package let hub: Hub
+    let directory = SessionDirectory()
+    private let logger: Logger
+    private let signingKey: SymmetricKey
+    private let sockets: [(loop: any EventLoop, box: NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>)]
+    private let state = NIOLockedValueBox(State())
+
+    private struct State {
+        var socketCount = 0
+        var isDraining = false
+    }
+
+    package init(settings: GatewaySettings, hub: Hub, signingKey: [UInt8], group: any EventLoopGroup, logger: Logger) {
+        self.settings = settings
+        self.hub = hub
+        self.signingKey = SymmetricKey(data: signingKey)
+        self.logger = logger
+        sockets = group.makeIterator().map { loop in
+            (loop, .makeBoxSendingValue([:], eventLoop: loop))
+        }
+    }
+
+    package var socketCount: Int { state.withLockedValue(\.socketCount) }
+    package var isDraining: Bool { state.withLockedValue(\.isDraining) }
+
+    /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere.
+    package func drain() {
+        state.withLockedValue { $0.isDraining = true }
+        for (loop, box) in sockets {
+            loop.execute { for socket in box.value.values { socket.endForRestart() } }
+        }
+    }
+
+    // MARK: - For the sockets
+
+    /// False when the node has as many sockets as it takes.
+    func add(_ socket: ClientSocket, on loop: any EventLoop) -> Bool {
+        let isTaken = state.withLockedValue { state in
+            guard state.socketCount < settings.socketsMax, !state.isDraining else { return false }
+            state.socketCount += 1
+            return true
+        }
+        if isTaken { box(of: loop)?.value[socket.id] = socket }
+        return isTaken
+    }
+
+    func remove(_ socket: ClientSocket, on loop: any EventLoop) {
+        guard box(of: loop)?.value.removeValue(forKey: socket.id) != nil else { return }
+        state.withLockedValue { $0.socketCount -= 1 }
+    }
+
+    /// The session that the credentials prove; nil for none, or one that is over.
+    func identity(of credentials: SocketCredentials) -> SessionIdentity? {
+        guard let token = credentials.sessionToken.flatMap({ SessionToken($0, signedWith: signingKey) }),
+            UnixTime.milliseconds() - token.issuedAt < settings.session.nanoseconds / 1_000_000
+        else { return nil }
+        return token.identity
+    }
+
+    func connectFrame(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) -> ByteBuffer {
+        ServerFrame.connect(
+            clientID: identity.clientID,
+            session: SessionToken(identity: identity, issuedAt: UnixTime.milliseconds()).signed(with: signingKey),
+            isResumed: isResumed, node: settings.nodeName, heartbeatMs: settings.heartbeat.milliseconds,
+            graceMs: settings.grace.milliseconds, sessionMs: settings.session.milliseconds,
+            rooms: memberships.map { ($0.id, $0.marks, $0.lastSeq) }, limits: settings.limits)
+    }
+
+    /// A socket was lost: unless the session is taken up in time, its memberships end.
+    func startGrace(of key: SessionKey, socket: SessionDirectory.SocketID, places: SessionDirectory.Places) {
+        guard let loop = sockets.first?.loop else { return }
+        loop.scheduleTask(in: settings.grace) {
+            guard self.directory.end(key, on: socket) else { return }
+            self.leave(places.map(\.room), of: key, onlyIfHere: true)
+        }
+    }
+
+    func leave(_ places: SessionDirectory.Places, of key: SessionKey, onlyIfHere: Bool) {
+        leave(places.map(\.room), of: key, onlyIfHere: onlyIfHere)
+    }
+
+    func leave(_ rooms: [RoomNumber], of key: SessionKey, onlyIfHere: Bool) {
+        for room in rooms {
+            Task {
+                do throws(StoreError) {
+                    try await hub.leave(Withdrawal(room: room, session: key, onlyIfHere: onlyIfHere))
+                } catch {
+                    logger.warning(
+                        "a membership could not be ended", metadata: ["room": "\(room)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    private func box(of loop: any EventLoop) -> NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>? {
+        sockets.first { $0.loop === loop }?.box
+    }
+}
+
+extension TimeAmount {
+    var milliseconds: Int64 { nanoseconds / 1_000_000 }
+}

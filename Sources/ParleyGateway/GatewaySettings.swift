@@ -1,0 +1,22 @@
+package import NIOCore
+package import ParleyCore
+
+package struct GatewaySettings: Sendable {
+    package var nodeName: String
+    package var limits = Limits()
+    /// A client that got no frame for this long pings.
+    package var heartbeat: TimeAmount = .seconds(10)
+    /// How long a lost socket leaves its memberships.
+    package var grace: TimeAmount = .seconds(15)
+    /// How long a session can be taken up after its last socket.
+    package var session: TimeAmount = .hours(24)
+    /// Bytes that wait for one client: above the upper bound updates are held back for it, and it is not read, until
+    /// fewer than the lower wait.
+    package var congestionBytes = 65_536...262_144
+    /// Requests of one socket that wait for earlier ones; beyond it the socket is not read.
+    package var backlogMax = 128
+    /// WebSocket connections of this node; one more is closed with 1013.
+    package var socketsMax = 20_000
+
+    package init(nodeName: String) { self.nodeName = nodeName }
+}

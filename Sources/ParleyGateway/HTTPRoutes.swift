@@ -1,0 +1,44 @@
+import HTTPTypes
+package import Hummingbird
+
+/// What a node serves beside the WebSocket.
+package struct HTTPRoutes: Sendable {
+    let gateway: Gateway
+    let isStoreReachable: @Sendable () async -> Bool
+    let metrics: @Sendable () -> String
+
+    package init(
+        gateway: Gateway, isStoreReachable: @escaping @Sendable () async -> Bool,
+        metrics: @escaping @Sendable () -> String
+    ) {
+        self.gateway = gateway
+        self.isStoreReachable = isStoreReachable
+        self.metrics = metrics
+    }
+
+    package func router() -> Router<BasicRequestContext> {
+        let router = Router()
+        router.get("/health/live") { _, _ in Response.text("live\n") }
+        router.get("/health/ready") { _, _ in
+            if gateway.isDraining { return Response.text("draining\n", status: .serviceUnavailable) }
+            guard await isStoreReachable() else {
+                return Response.text("the database cannot be reached\n", status: .serviceUnavailable)
+            }
+            return Response.text("ready\n")
+        }
+        router.get("/metrics") { _, _ in
+            Response.text(metrics(), type: "text/plain; version=0.0.4; charset=utf-8")
+        }
+        return router
+    }
+}
+
+extension Response {
+    fileprivate static func text(
+        _ text: String, status: HTTPResponse.Status = .ok, type: String = "text/plain; charset=utf-8"
+    ) -> Response {
+        Response(
+            status: status, headers: [.contentType: type, .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
+}

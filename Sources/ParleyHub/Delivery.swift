@@ -1,0 +1,18 @@
+import NIOCore
+import ParleyCore
+
+/// What a room's home, or the writer, has for the subscriptions on one event loop. What one home sends to one loop arrives
+/// in the order in which it was sent: on that rests the promise that a join has no hole.
+enum Delivery: Sendable {
+    /// One update for all live subscriptions of a room.
+    case update(RoomNumber, from: Seq, to: Seq, framed: ByteBuffer)
+    /// Who came or went. `onlyAbout`: the frame speaks of this client alone, who need not be told.
+    case presence(RoomNumber, onlyAbout: ClientID?, framed: ByteBuffer)
+    /// What a subscription that is behind is missing, up to `to`. `isAll`: from here on the broadcasts continue it.
+    case page(SubscriptionID, to: Seq, isAll: Bool, frames: [ByteBuffer])
+    /// The page could not be read now.
+    case pageFailed(SubscriptionID)
+    /// The client's copy cannot be continued: here is another.
+    case reset(SubscriptionID, to: Seq, frame: ByteBuffer)
+    case settled([Ticket], InputEnd)
+}

@@ -1,0 +1,156 @@
+package import NIOCore
+package import ParleyCore
+import ParleyWire
+
+/// What a join has found out: enough for its reply, and for the updates to follow it without a hole.
+package struct Admission: Sendable {
+    package var enrolled: Enrolled
+    package var snapshot: Snapshot
+    /// nil when the room has more members than a roster may show.
+    package var roster: [Member]?
+    package var count: Int
+}
+
+extension Hub {
+    /// Makes a session a member and reads the room for it. Afterwards the room has a home here, and counts one more
+    /// subscription of `loop` unless `isRepeat`; whoever does not subscribe must call `release`.
+    ///
+    /// The order of the steps is what makes the join gapless: the home stands before the snapshot is read, so what comes
+    /// after the snapshot reaches the home, and the subscription is caught up from the snapshot's end by the home.
+    package func join(
+        _ enrollment: Enrollment, want: SnapshotRequest.Want, loop: any EventLoop, isRepeat: Bool
+    ) async throws(StoreError) -> Admission {
+        let enrolled = try await store.enroll(enrollment)
+        let room = enrolled.room
+        if !isRepeat { try await openHome(of: room, id: enrollment.room, for: loop) }
+        do {
+            if let change = enrolled.change {
+                onHome(of: room) { $0.received(change, count: enrolled.count, room: room) }
+            }
+            let snapshot = try await store.snapshot(
+                SnapshotRequest(room: room, want: want, bytesMax: settings.limits.serverFrameBytes))
+            await reached(room, seq: 0, rosterSeq: enrolled.rosterSeq)
+            let view = await askHome(of: room) { $0.view(room, after: snapshot.end.seq) } ?? nil
+            return Admission(
+                enrolled: enrolled, snapshot: snapshot, roster: view?.roster, count: view?.count ?? enrolled.count)
+        } catch {
+            if !isRepeat { release(room, from: loop) }
+            throw error
+        }
+    }
+
+    /// Undoes what `join` counted, when no subscription came of it.
+    package func release(_ room: RoomNumber, from loop: any EventLoop) {
+        guard let index = index(of: loop) else { return }
+        release(room, loop: index)
+    }
+
+    /// Ends memberships: tells the room's home, which tells the others.
+    package func leave(_ withdrawal: Withdrawal) async throws(StoreError) {
+        let withdrawn = try await store.withdraw(withdrawal)
+        guard let change = withdrawn.change else { return }
+        onHome(of: withdrawal.room) { $0.received(change, count: withdrawn.count, room: withdrawal.room) }
+    }
+
+    /// Nothing that these subscriptions have sent will be applied after this returns, unless it was by then.
+    package func evict(_ subscriptions: [(SubscriptionID, RoomNumber)]) async {
+        guard !subscriptions.isEmpty else { return }
+        await writer.evict(Set(subscriptions.map(\.0)), from: subscriptions.map(\.1))
+    }
+
+    /// A page of the roster as this node knows it, sorted by id.
+    package func members(
+        of room: RoomNumber, after: String?, limit: Int
+    ) async -> (count: Int, members: [Member], more: Bool)? {
+        await askHome(of: room) { $0.membersPage(room, after: after, limit: limit) } ?? nil
+    }
+
+    // MARK: - Homes
+
+    private func openHome(of room: RoomNumber, id: RoomID, for loop: any EventLoop) async throws(StoreError) {
+        guard let index = index(of: loop) else { throw .unavailable(reason: "the node is shutting down") }
+        let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
+            onHome(of: room) { $0.open(room, id: id, for: index, continuation) }
+        }
+        try result.get()
+    }
+
+    /// Reads what a home begins with. Called when the home is known to the feed already.
+    func loadHome(of room: RoomNumber, id: RoomID) {
+        Task {
+            let result: Result<RoomHome, StoreError>
+            do throws(StoreError) {
+                let snapshot = try await store.snapshot(SnapshotRequest(room: room, want: .recent(0), bytesMax: 1))
+                let rosters = try await store.readRosters([RosterCursor(room: room, seq: 0)])
+                let roster = rosters.first ?? RosterRead(room: room, seq: 0, count: 0, changes: [])
+                result = .success(RoomHome(id: id, at: snapshot.head, roster: roster, tick: settings.tick))
+            } catch {
+                result = .failure(error)
+            }
+            onHome(of: room) { $0.opened(room, result) }
+        }
+    }
+
+    private func reached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64) async {
+        await withCheckedContinuation { continuation in
+            onHome(of: room) { $0.whenReached(room, seq: seq, rosterSeq: rosterSeq, continuation) }
+        }
+    }
+
+    // MARK: - Catching up
+
+    /// Finds what a subscription is missing after `seq`: in the home's recent past, else in the log, page by page. If the
+    /// log no longer has it, the client gets a fresh copy instead.
+    func fetchPage(
+        for subscription: SubscriptionID, room: RoomNumber, roomID: RoomID, after seq: Seq, withRoster: Bool, loop: Int
+    ) {
+        Task {
+            await reached(room, seq: seq, rosterSeq: 0)
+            let isDone = await askHome(of: room) { home in
+                home.sendRecent(to: subscription, on: loop, room: room, after: seq, withRoster: withRoster)
+            }
+            guard isDone != true else { return }
+            do throws(StoreError) {
+                let reads = try await store.readLog([LogCursor(room: room, after: seq)])
+                let runs = reads.first?.runs.compactMap { $0.suffix(after: seq) } ?? []
+                if let first = runs.first, first.from == seq + 1 {
+                    let page = runs.fitting(bytesMax: settings.updateBytesMax)
+                    let end = page.last?.end ?? first.end
+                    let frame = ServerFrame.update(roomID: roomID, runs: page, position: end)
+                    post(.page(subscription, to: end.seq, isAll: false, frames: [frame]), to: loop)
+                } else {
+                    try await reset(subscription, room: room, roomID: roomID, loop: loop)
+                }
+            } catch {
+                post(.pageFailed(subscription), to: loop)
+            }
+        }
+    }
+
+    private func reset(
+        _ subscription: SubscriptionID, room: RoomNumber, roomID: RoomID, loop: Int
+    ) async throws(StoreError) {
+        var snapshot = try await store.snapshot(
+            SnapshotRequest(
+                room: room, want: .recent(Limits.recentDefault), bytesMax: settings.limits.serverFrameBytes / 2))
+        snapshot.continuity = .reset
+        let end = snapshot.end.seq
+        let view = await askHome(of: room) { $0.view(room, after: end) } ?? nil
+        observe(.clientReset)
+        let frame = ServerFrame.resetJoin(
+            roomID: roomID, count: view?.count ?? 0, clients: view?.roster, snapshot: snapshot)
+        post(.reset(subscription, to: end, frame: frame), to: loop)
+    }
+}
+
+extension [Run] {
+    /// As many of the first runs as fit; at least one.
+    func fitting(bytesMax: Int) -> [Run] {
+        var bytes = 0
+        let count = prefix { run in
+            bytes += run.body.count + 1
+            return bytes <= bytesMax
+        }.count
+        return Array(prefix(Swift.max(count, 1)))
+    }
+}

@@ -1,0 +1,33 @@
+package import ParleyCore
+
+/// What the writer and the reader have to say, brought to the rooms and the sockets that it concerns.
+extension Hub: WriterDelegate, Reader.Delegate {
+    package func applied(_ parts: [(part: WriterQueue.Part, base: Seq?)]) {
+        let runs = parts.map { part, base in
+            (
+                room: part.append.room,
+                run: base.map { base in
+                    Run(
+                        from: base + 1, to: base + Seq(part.append.count), tag: part.append.tag, body: part.append.body)
+                }
+            )
+        }
+        onHomes(of: runs, by: \.room) { $0.committed($1) }
+    }
+
+    package func settled(_ inputs: [Input], as end: InputEnd) {
+        for (loop, inputs) in Dictionary(grouping: inputs, by: \.ticket.loop) {
+            post(.settled(inputs.map(\.ticket), end), to: loop)
+        }
+    }
+
+    package func readLog(_ rooms: [RoomNumber], found: [LogRead]) {
+        let byRoom = Dictionary(found.map { ($0.room, $0) }) { first, _ in first }
+        onHomes(of: rooms, by: \.self) { $0.logRead($1, found: byRoom) }
+    }
+
+    package func readRosters(_ rooms: [RoomNumber], found: [RosterRead]) {
+        let byRoom = Dictionary(found.map { ($0.room, $0) }) { first, _ in first }
+        onHomes(of: rooms, by: \.self) { $0.rostersRead($1, found: byRoom) }
+    }
+}

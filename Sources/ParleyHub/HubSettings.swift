@@ -1,0 +1,21 @@
+package import NIOCore
+package import ParleyCore
+
+package struct HubSettings: Sendable {
+    package var limits = Limits()
+    /// At most one update per room and member in this time.
+    package var tick: TimeAmount = .milliseconds(20)
+    /// How long an input waits for the database before its client is told `unavailable`.
+    package var patience: TimeAmount = .seconds(5)
+    /// How long a member whose socket was lost stays a member.
+    package var grace: TimeAmount = .seconds(15)
+    /// Before a page that could not be read is asked for again.
+    package var retryPause: TimeAmount = .milliseconds(500)
+    /// Puts the transport's framing around a frame: done once for all who get it.
+    package var framed: @Sendable (ByteBuffer) -> ByteBuffer = { $0 }
+
+    package init() {}
+
+    /// What of a frame is left for changes, beside names, numbers and brackets.
+    package var updateBytesMax: Int { limits.serverFrameBytes - 1_024 }
+}

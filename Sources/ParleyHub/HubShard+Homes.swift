@@ -1,0 +1,255 @@
+import NIOCore
+import ParleyCore
+import ParleyWire
+
+/// The homes of the rooms that this shard answers for.
+extension HubShard {
+    // MARK: - Opening and closing
+
+    /// Makes sure that the room's home stands, and counts one more subscription of `loop` in it. `release` undoes that,
+    /// and must not be called when the answer is a failure.
+    func open(
+        _ room: RoomNumber, id: RoomID, for loop: Int,
+        _ continuation: CheckedContinuation<Result<Void, StoreError>, Never>
+    ) {
+        let residence = residences[room] ?? Residence(room: room, loops: hub.loopCount)
+        let isNew = residences.updateValue(residence, forKey: room) == nil
+        residence.interest[loop] += 1
+        switch residence.state {
+        case .open: continuation.resume(returning: .success(()))
+        case .opening(var opening):
+            opening.waiting.append(continuation)
+            residence.state = .opening(opening)
+        }
+        if isNew {
+            hub.homeExpected(room)
+            hub.loadHome(of: room, id: id)
+        }
+    }
+
+    func opened(_ room: RoomNumber, _ result: Result<RoomHome, StoreError>) {
+        guard let residence = residences[room], case .opening(let opening) = residence.state else { return }
+        switch result {
+        case .success(var home):
+            home.announced(opening.announced)
+            if opening.hasUnseen { hub.reader.wantLog(of: room, after: home.cursors.log) }
+            residence.state = .open(home)
+            readWhatIsMissing(residence, room)
+            for continuation in opening.waiting { continuation.resume(returning: .success(())) }
+        case .failure(let error):
+            residences[room] = nil
+            hub.homeClosed(room)
+            for continuation in opening.waiting { continuation.resume(returning: .failure(error)) }
+        }
+    }
+
+    func release(_ room: RoomNumber, for loop: Int) {
+        guard let residence = residences[room] else { return }
+        residence.interest[loop] -= 1
+        guard residence.interest.allSatisfy({ $0 == 0 }) else { return }
+        residences[room] = nil
+        hub.homeClosed(room)
+        for waiter in residence.waiters { waiter.continuation.resume() }
+    }
+
+    // MARK: - Questions
+
+    /// Resumes when the room has broadcast `seq` and knows its roster up to `rosterSeq`, or has no home any more.
+    func whenReached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64, _ continuation: CheckedContinuation<Void, Never>) {
+        guard let residence = residences[room] else { return continuation.resume() }
+        let isReached = residence.withHome { home in
+            home.announced(RoomPointer(room: room, lastSeq: seq, rosterSeq: rosterSeq))
+            return home.flushed.seq >= seq && home.roster.seq >= rosterSeq
+        }
+        guard isReached == false else { return continuation.resume() }
+        residence.waiters.append(.init(seq: seq, rosterSeq: rosterSeq, continuation: continuation))
+        readWhatIsMissing(residence, room)
+    }
+
+    /// What a home can tell about its room.
+    struct View {
+        var flushed: Position
+        /// nil when the room has more members than a roster may show.
+        var roster: [Member]?
+        var count: Int
+        /// What was broadcast after the place in question; nil when only the log has it still.
+        var news: [Run]?
+    }
+
+    /// nil when the room has no home any more.
+    func view(_ room: RoomNumber, after seq: Seq) -> View? {
+        guard case .open(let home)? = residences[room]?.state else { return nil }
+        return View(
+            flushed: home.flushed, roster: home.roster.roster(atMost: hub.settings.limits.roster),
+            count: home.roster.count, news: home.broadcast(after: seq))
+    }
+
+    func membersPage(_ room: RoomNumber, after: String?, limit: Int) -> (count: Int, members: [Member], more: Bool)? {
+        guard case .open(let home)? = residences[room]?.state else { return nil }
+        let page = home.roster.page(after: after, limit: limit)
+        return (home.roster.count, page.members, page.more)
+    }
+
+    // MARK: - What rooms learn
+
+    /// This node has written into rooms. A run is nil when only the log knows where.
+    func committed(_ runs: [(room: RoomNumber, run: Run?)]) {
+        for (room, run) in runs {
+            change(room) { home in
+                if let run {
+                    home.received(run)
+                } else {
+                    home.announced(RoomPointer(room: room, lastSeq: home.cursors.log + 1))
+                }
+            } whileOpening: { opening in
+                opening.announced.lastSeq = max(opening.announced.lastSeq, run?.to ?? 0)
+                opening.hasUnseen = opening.hasUnseen || run == nil
+            }
+        }
+    }
+
+    func received(_ step: RosterChange, count: Int, room: RoomNumber) {
+        change(room) { home in
+            home.received(step, count: count)
+        } whileOpening: { opening in
+            opening.announced.rosterSeq = max(opening.announced.rosterSeq, step.seq)
+        }
+    }
+
+    func announced(_ pointers: [RoomPointer]) {
+        for pointer in pointers {
+            change(pointer.room) { home in
+                home.announced(pointer)
+            } whileOpening: { opening in
+                opening.announced.lastSeq = max(opening.announced.lastSeq, pointer.lastSeq)
+                opening.announced.rosterSeq = max(opening.announced.rosterSeq, pointer.rosterSeq)
+            }
+        }
+    }
+
+    /// Hints may have been lost: read every room from its cursors.
+    func resync() {
+        for (room, residence) in residences {
+            guard case .open(let home) = residence.state else { continue }
+            hub.reader.wantLog(of: room, after: home.cursors.log)
+            hub.reader.wantRoster(of: room, after: home.cursors.roster)
+        }
+    }
+
+    func logRead(_ rooms: [RoomNumber], found: [RoomNumber: LogRead]) {
+        for room in rooms {
+            change(room) { home in
+                guard let read = found[room] else { return home.logReadEnded() }
+                if !home.received(read) { hub.observe(.logHadHole) }
+            } whileOpening: { _ in
+            }
+        }
+    }
+
+    func rostersRead(_ rooms: [RoomNumber], found: [RoomNumber: RosterRead]) {
+        for room in rooms {
+            change(room) { home in
+                guard let read = found[room] else { return home.rosterReadEnded() }
+                home.received(read)
+            } whileOpening: { _ in
+            }
+        }
+    }
+
+    /// Lets the room learn something, then reads what it is missing and says what it has to say.
+    private func change(
+        _ room: RoomNumber, _ body: (inout RoomHome) -> Void, whileOpening: (inout Residence.Opening) -> Void
+    ) {
+        guard let residence = residences[room] else { return }
+        switch residence.state {
+        case .opening(var opening):
+            whileOpening(&opening)
+            residence.state = .opening(opening)
+        case .open:
+            residence.withHome(body)
+            readWhatIsMissing(residence, room)
+            speak(residence, room)
+        }
+    }
+
+    private func readWhatIsMissing(_ residence: Residence, _ room: RoomNumber) {
+        residence.withHome { home in
+            if let seq = home.startLogRead() { hub.reader.wantLog(of: room, after: seq) }
+            if let seq = home.startRosterRead() { hub.reader.wantRoster(of: room, after: seq) }
+        }
+    }
+
+    // MARK: - Speaking
+
+    private func speak(_ residence: Residence, _ room: RoomNumber) {
+        residence.withHome { home in
+            guard home.hasNews else { return }
+            switch home.wantToSpeak(at: .now()) {
+            case .now: flush(&home, room, residence.interest)
+            case .scheduled: break
+            case .after(let time): scheduleTick(room, in: time)
+            }
+        }
+        settleWaiters(residence)
+    }
+
+    private func scheduleTick(_ room: RoomNumber, in time: TimeAmount) {
+        loop.assumeIsolated().scheduleTask(in: time) { [weak self] in
+            guard let self, let residence = self.residences[room] else { return }
+            residence.withHome { home in
+                home.tickIsDue(at: .now())
+                self.flush(&home, room, residence.interest)
+            }
+            self.speak(residence, room)
+        }
+    }
+
+    private func flush(_ home: inout RoomHome, _ room: RoomNumber, _ interest: [Int]) {
+        let news = home.takeNews()
+        let roster = news.isEmpty ? nil : home.roster.roster(atMost: hub.settings.limits.roster)
+        if !news.joined.isEmpty {
+            let frame = ServerFrame.presenceJoined(
+                roomID: home.id, count: home.roster.count, joined: news.joined, clients: roster)
+            let only = news.joined.count == 1 ? news.joined.first?.clientID : nil
+            post(.presence(room, onlyAbout: only, framed: hub.settings.framed(frame)), interest)
+        }
+        if !news.left.isEmpty {
+            let frame = ServerFrame.presenceLeft(
+                roomID: home.id, left: news.left, count: home.roster.count, clients: roster)
+            post(.presence(room, onlyAbout: nil, framed: hub.settings.framed(frame)), interest)
+        }
+        guard let update = home.takeUpdate(bytesMax: hub.settings.updateBytesMax), let first = update.runs.first
+        else { return }
+        let frame = ServerFrame.update(roomID: home.id, runs: update.runs, position: update.end)
+        post(.update(room, from: first.from, to: update.end.seq, framed: hub.settings.framed(frame)), interest)
+    }
+
+    /// Brings a subscription up to what was broadcast, from the recent past. From then on the broadcasts continue it: they
+    /// go the same way, behind this. False when only the log has what is missing.
+    func sendRecent(
+        to subscription: SubscriptionID, on loop: Int, room: RoomNumber, after seq: Seq, withRoster: Bool
+    ) -> Bool {
+        guard let view = view(room, after: seq), case .open(let home)? = residences[room]?.state,
+            let runs = view.news, view.flushed.seq >= seq
+        else { return false }
+        var frames: [ByteBuffer] = []
+        if withRoster, let roster = view.roster, !roster.isEmpty {
+            frames.append(
+                ServerFrame.presenceJoined(roomID: home.id, count: view.count, joined: roster, clients: roster))
+        }
+        if !runs.isEmpty { frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: view.flushed)) }
+        hub.post(.page(subscription, to: view.flushed.seq, isAll: true, frames: frames), to: loop)
+        return true
+    }
+
+    private func post(_ delivery: Delivery, _ interest: [Int]) {
+        for (loop, count) in interest.enumerated() where count > 0 { hub.post(delivery, to: loop) }
+    }
+
+    private func settleWaiters(_ residence: Residence) {
+        guard case .open(let home) = residence.state else { return }
+        for waiter in residence.takeWaiters(seq: home.flushed.seq, rosterSeq: home.roster.seq) {
+            waiter.continuation.resume()
+        }
+    }
+}

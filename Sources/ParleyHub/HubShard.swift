@@ -1,0 +1,167 @@
+import Logging
+package import NIOCore
+package import ParleyCore
+import ParleyWire
+
+/// The part of the hub that lives on one event loop: the homes of some rooms, and the subscriptions of the sockets of
+/// this loop, which may be in rooms whose home is elsewhere. Everything here happens on that loop.
+package final class HubShard {
+    package let index: Int
+    package let loop: any EventLoop
+    unowned let hub: Hub
+    var residences: [RoomNumber: Residence] = [:]
+    private var subscriptions: [SubscriptionID: Subscription] = [:]
+    private var locals: [RoomNumber: [Subscription]] = [:]
+    private var lastSubscription: UInt64 = 0
+
+    init(index: Int, loop: any EventLoop, hub: Hub) {
+        self.index = index
+        self.loop = loop
+        self.hub = hub
+    }
+
+    // MARK: - Subscriptions of this loop
+
+    /// Begins to take what the room broadcasts for this member. It flows once `resume` was called.
+    package func subscribe(clientID: ClientID, roomID: RoomID, enrolled: Enrolled, sink: any FrameSink) -> Subscription
+    {
+        lastSubscription += 1
+        let subscription = Subscription(
+            id: SubscriptionID(lastSubscription << 8 | UInt64(index)), clientID: clientID, roomID: roomID,
+            enrolled: enrolled, inFlightMax: hub.settings.limits.inFlight, sink: sink)
+        subscriptions[subscription.id] = subscription
+        locals[enrolled.room, default: []].append(subscription)
+        return subscription
+    }
+
+    /// Nothing reaches the subscription any more, and nothing that it has in flight will be answered.
+    package func unsubscribe(_ subscription: Subscription) {
+        guard subscriptions.removeValue(forKey: subscription.id) != nil else { return }
+        locals[subscription.room]?.removeAll { $0 === subscription }
+        if locals[subscription.room]?.isEmpty == true { locals[subscription.room] = nil }
+        hub.release(subscription.room, loop: index)
+    }
+
+    /// A join is under way: updates wait for its reply.
+    package func suspend(_ subscription: Subscription) {
+        switch subscription.flow {
+        case .live(let seq), .behind(let seq, _): subscription.flow = .suspended(after: seq)
+        case .suspended: break
+        }
+    }
+
+    /// The join failed: what flowed before goes on from where it stood.
+    package func resumeAfterFailedJoin(_ subscription: Subscription) {
+        guard case .suspended(let seq?) = subscription.flow else { return }
+        resume(subscription, after: seq)
+    }
+
+    /// The client was told everything up to `seq`; the rest follows.
+    package func resume(_ subscription: Subscription, after seq: Seq) {
+        subscription.flow = .behind(after: seq, isFetching: false)
+        catchUp(subscription)
+    }
+
+    /// The socket takes more again.
+    package func sinkDrained(_ subscription: Subscription) { catchUp(subscription) }
+
+    /// Gives a member's input to the writer. False when the writer's queue is full.
+    package func submit(_ change: [UInt8], request: Int64?, of subscription: Subscription) -> Bool {
+        hub.writer.enqueue(
+            change, room: subscription.room, claim: subscription.claim,
+            ticket: Ticket(loop: index, subscription: subscription.id, request: request))
+    }
+
+    private func catchUp(_ subscription: Subscription) {
+        guard case .behind(let seq, isFetching: false) = subscription.flow, !subscription.sink.isCongested else {
+            return
+        }
+        subscription.flow = .behind(after: seq, isFetching: true)
+        hub.fetchPage(
+            for: subscription.id, room: subscription.room, roomID: subscription.roomID, after: seq,
+            withRoster: subscription.missedPresence, loop: index)
+        subscription.missedPresence = false
+    }
+
+    // MARK: - Deliveries to this loop
+
+    func deliver(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
+            switch delivery {
+            case .update(let room, let from, let to, let framed): broadcast(room, from: from, to: to, framed)
+            case .presence(let room, let only, let framed): tellPresence(room, onlyAbout: only, framed)
+            case .page(let id, let to, let isAll, let frames): received(page: frames, to: to, isAll: isAll, for: id)
+            case .pageFailed(let id): pageFailed(for: id)
+            case .reset(let id, let to, let frame): reset(id, to: to, frame)
+            case .settled(let tickets, let end): settle(tickets, as: end)
+            }
+        }
+    }
+
+    private func broadcast(_ room: RoomNumber, from: Seq, to: Seq, _ framed: ByteBuffer) {
+        for subscription in locals[room] ?? [] {
+            guard case .live(let after) = subscription.flow else { continue }
+            if after != from - 1 {
+                // The room's home went on across a hole of the log: only a page, or a reset, can say what is there.
+                subscription.flow = .behind(after: after, isFetching: false)
+                catchUp(subscription)
+            } else if subscription.sink.isCongested {
+                subscription.flow = .behind(after: after, isFetching: false)
+                hub.observe(.subscriptionFellBehind)
+            } else {
+                subscription.flow = .live(after: to)
+                subscription.sink.send(shared: framed)
+            }
+        }
+    }
+
+    private func tellPresence(_ room: RoomNumber, onlyAbout client: ClientID?, _ framed: ByteBuffer) {
+        for subscription in locals[room] ?? []
+        where !subscription.isSuspended && subscription.wantsPresence && subscription.clientID != client {
+            if subscription.sink.isCongested {
+                subscription.missedPresence = true
+            } else {
+                subscription.sink.send(shared: framed)
+            }
+        }
+    }
+
+    private func received(page frames: [ByteBuffer], to: Seq, isAll: Bool, for id: SubscriptionID) {
+        guard let subscription = subscriptions[id], case .behind(_, isFetching: true) = subscription.flow else {
+            return
+        }
+        for frame in frames { subscription.sink.send(frame) }
+        if isAll {
+            subscription.flow = .live(after: to)
+        } else {
+            subscription.flow = .behind(after: to, isFetching: false)
+            catchUp(subscription)
+        }
+    }
+
+    private func pageFailed(for id: SubscriptionID) {
+        guard let subscription = subscriptions[id], case .behind(let after, isFetching: true) = subscription.flow
+        else { return }
+        subscription.flow = .behind(after: after, isFetching: false)
+        loop.assumeIsolated().scheduleTask(in: hub.settings.retryPause) { [weak subscription, weak self] in
+            guard let subscription, let self else { return }
+            self.catchUp(subscription)
+        }
+    }
+
+    private func reset(_ id: SubscriptionID, to: Seq, _ frame: ByteBuffer) {
+        guard let subscription = subscriptions[id], case .behind(_, isFetching: true) = subscription.flow else {
+            return
+        }
+        subscription.sink.send(frame)
+        subscription.flow = .behind(after: to, isFetching: false)
+        catchUp(subscription)
+    }
+
+    private func settle(_ tickets: [Ticket], as end: InputEnd) {
+        for ticket in tickets {
+            guard let subscription = subscriptions[ticket.subscription] else { continue }
+            subscription.settle(ticket.request, as: end)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import NIOCore
+import ParleyCore
+import ParleyWire
+
+/// One room on this node: its order, its recent past, its roster and its tick. Lives on the event loop of its shard,
+/// and exists while somebody on this node is in the room or about to be.
+struct RoomHome {
+    let id: RoomID
+    private var machine: RoomMachine
+    private var recent: RecentRuns
+    private(set) var roster: RosterMachine
+    private var pacer: TickPacer
+    /// Delivered by the machine, not yet broadcast.
+    private var pending: [Run] = []
+    /// Everything up to here was broadcast.
+    private(set) var flushed: Position
+
+    init(id: RoomID, at position: Position, roster: RosterRead, tick: TimeAmount) {
+        self.id = id
+        machine = RoomMachine(at: position)
+        recent = RecentRuns(after: position.seq)
+        self.roster = RosterMachine(roster)
+        pacer = TickPacer(tick: tick)
+        flushed = position
+    }
+
+    var hasNews: Bool { !pending.isEmpty || roster.hasNews }
+
+    // MARK: - What comes in
+
+    mutating func received(_ run: Run) {
+        pending.append(contentsOf: machine.received(run))
+    }
+
+    /// What was read from the log after the machine's end. False when the log no longer holds what comes after it.
+    mutating func received(_ read: LogRead) -> Bool {
+        machine.readEnded()
+        guard let first = read.runs.first else { return true }
+        let isHole = first.from > machine.end.seq + 1
+        if isHole {
+            pending.removeAll()
+            let start = Position(seq: first.from - 1, tag: 0)
+            machine.skip(to: start)
+            recent.reset(to: start.seq)
+            flushed = start
+        }
+        for run in read.runs { received(run) }
+        return !isHole
+    }
+
+    mutating func logReadEnded() { machine.readEnded() }
+
+    mutating func received(_ change: RosterChange, count: Int) { roster.received(change, count: count) }
+
+    mutating func received(_ read: RosterRead) {
+        roster.readEnded()
+        roster.received(read)
+    }
+
+    mutating func rosterReadEnded() { roster.readEnded() }
+
+    mutating func announced(_ pointer: RoomPointer) {
+        machine.announced(pointer.lastSeq)
+        roster.announced(pointer.rosterSeq)
+    }
+
+    /// Hints may have been lost: the log and the roster are to be read, whether or not anything is known to be missing.
+    var cursors: (log: Seq, roster: Int64) { (machine.end.seq, roster.seq) }
+
+    mutating func startLogRead() -> Seq? { machine.startRead() }
+    mutating func startRosterRead() -> Int64? { roster.startRead() }
+
+    // MARK: - What goes out
+
+    mutating func wantToSpeak(at now: NIODeadline) -> TickPacer.Decision { pacer.wanted(at: now) }
+    mutating func tickIsDue(at now: NIODeadline) { pacer.due(at: now) }
+
+    /// The next update for everybody: as many runs as fit one frame. nil when there is nothing to say.
+    mutating func takeUpdate(bytesMax: Int) -> (runs: [Run], end: Position)? {
+        var bytes = 0
+        let count = pending.prefix { run in
+            bytes += run.body.count + 1
+            return bytes <= bytesMax
+        }.count
+        guard let last = pending.prefix(max(count, 1)).last else { return nil }
+        let runs = Array(pending.prefix(max(count, 1)))
+        pending.removeFirst(runs.count)
+        for run in runs { recent.append(run) }
+        flushed = last.end
+        return (runs, last.end)
+    }
+
+    mutating func takeNews() -> RosterMachine.News { roster.takeNews() }
+
+    /// What was broadcast after `seq`; nil when only the log still has it.
+    func broadcast(after seq: Seq) -> [Run]? { recent.after(seq) }
+}

@@ -1,0 +1,97 @@
+package import NIOCore
+package import ParleyCore
+
+package struct SubscriptionID: Hashable, Sendable {
+    package let value: UInt64
+    package init(_ value: UInt64) { self.value = value }
+}
+
+/// The socket of a subscription, as the hub sees it. Lives on one event loop.
+package protocol FrameSink: AnyObject {
+    /// One frame of JSON text for this client alone: a reply, an acknowledgement, an error. Never dropped.
+    func send(_ frame: ByteBuffer)
+    /// Bytes that many sockets get, framed for the transport already.
+    func send(shared: ByteBuffer)
+    /// More waits for this client than it should: updates are held back until it has caught up.
+    var isCongested: Bool { get }
+    /// Ends the socket: the client broke a limit that no well-behaved client comes near.
+    func endForFlood()
+}
+
+/// One member's place in one room, on one socket. Lives on the socket's event loop.
+package final class Subscription {
+    /// How the room's updates reach the client.
+    package enum Flow: Equatable {
+        /// A join is under way; its reply says where the client stands. `after`: what it had before, if anything.
+        case suspended(after: Seq?)
+        /// Gets what the room broadcasts. `after`: what the client has.
+        case live(after: Seq)
+        /// Is being caught up from `after`, page by page, as fast as the socket takes it.
+        case behind(after: Seq, isFetching: Bool)
+    }
+
+    package let id: SubscriptionID
+    package let clientID: ClientID
+    package let roomID: RoomID
+    package unowned let sink: any FrameSink
+
+    package internal(set) var room: RoomNumber
+    package internal(set) var claim: Int64
+    package internal(set) var ledger: Ledger
+    package internal(set) var flow: Flow = .suspended(after: nil)
+    package private(set) var wantsPresence = true
+    /// Presence frames were held back while the socket was congested.
+    var missedPresence = false
+    /// Called once, as soon as nothing is in flight.
+    private var whenIdle: (() -> Void)?
+
+    init(
+        id: SubscriptionID, clientID: ClientID, roomID: RoomID, enrolled: Enrolled, inFlightMax: Int,
+        sink: any FrameSink
+    ) {
+        self.id = id
+        self.clientID = clientID
+        self.roomID = roomID
+        self.sink = sink
+        self.room = enrolled.room
+        self.claim = enrolled.claim
+        self.ledger = Ledger(marks: enrolled.marks, inFlightMax: inFlightMax)
+    }
+
+    /// What may be told to the client as final.
+    package var marks: Marks { ledger.marks }
+
+    /// The client sent a request with `id` that is to be applied at most once.
+    package func received(_ id: Int64) -> Ledger.Verdict { ledger.received(id) }
+
+    /// The writer had no room for the request: the client is told to send it again.
+    package func notTaken(_ id: Int64) { _ = ledger.returned(id) }
+
+    /// A frame with `id` was malformed.
+    package func malformed(_ id: Int64) { ledger.malformed(id) }
+
+    /// A join of this room has succeeded; `isRepeat`: on a socket that was in the room already.
+    package func joined(wantsPresence: Bool, isRepeat: Bool) {
+        self.wantsPresence = wantsPresence
+        if isRepeat { ledger.rejoined() }
+    }
+
+    /// Calls `action` when nothing of this subscription is in flight, which may be at once.
+    package func whenIdle(_ action: @escaping () -> Void) {
+        whenIdle = action
+        checkIdle()
+    }
+
+    var isSuspended: Bool {
+        switch flow {
+        case .suspended: true
+        case .live, .behind: false
+        }
+    }
+
+    func checkIdle() {
+        guard ledger.isIdle, let action = whenIdle else { return }
+        whenIdle = nil
+        action()
+    }
+}

@@ -1,0 +1,261 @@
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+package import ParleyCore
+
+/// What became of inputs, told to the rooms and to the sockets.
+package protocol WriterDelegate: AnyObject, Sendable {
+    /// Durable, to be shown. A `base` is nil when only the log knows the place.
+    func applied(_ parts: [(part: WriterQueue.Part, base: Seq?)])
+    func settled(_ inputs: [Input], as end: InputEnd)
+}
+
+package enum InputEnd: Sendable, Equatable {
+    case applied
+    /// Was not given to the database, or certainly not applied.
+    case failed(RequestError)
+    /// Takes too long; it may yet turn out to be applied.
+    case leftOpen
+}
+
+/// Adaptive group commit. With no transaction in flight, what comes is written at once; what comes meanwhile is written
+/// together by the next one. So a quiet room waits for nothing, and under load the number of transactions stays what the
+/// database can do while their size grows.
+package final class Writer: Sendable {
+    private struct State {
+        var queue = WriterQueue()
+        var underWay: [WriterQueue.Way: UnderWay] = [:]
+        /// The loops, asleep until their way has something to write.
+        var sleepers: [WriterQueue.Way: CheckedContinuation<Void, Never>] = [:]
+        var evictions: [Eviction] = []
+
+        mutating func sleepersToWake() -> [CheckedContinuation<Void, Never>] {
+            var awake: [CheckedContinuation<Void, Never>] = []
+            for way in [WriterQueue.Way.together, .apart] where queue.has(way) {
+                if let sleeper = sleepers.removeValue(forKey: way) { awake.append(sleeper) }
+            }
+            return awake
+        }
+
+        mutating func evictionsDone() -> [CheckedContinuation<Void, Never>] {
+            let done = evictions.filter { eviction in
+                !underWay.values.contains { batch in
+                    batch.inputs.contains { eviction.subscriptions.contains($0.ticket.subscription) }
+                }
+            }
+            evictions.removeAll { eviction in done.contains { $0.subscriptions == eviction.subscriptions } }
+            return done.map(\.continuation)
+        }
+    }
+
+    /// A batch that the store has and has not answered.
+    private struct UnderWay {
+        var inputs: [Input]
+        /// The inputs whose clients were told that it takes too long.
+        var told: Set<Ticket> = []
+    }
+
+    private struct Eviction {
+        var subscriptions: Set<SubscriptionID>
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
+    private let state = NIOLockedValueBox(State())
+    private let store: any RoomStore
+    private let logger: Logger
+    /// How long an input waits for the database before its client is told `unavailable`.
+    private let patience: TimeAmount
+    private let delegate: NIOLockedValueBox<(any WriterDelegate)?> = NIOLockedValueBox(nil)
+
+    /// How long a room that was found locked is left alone.
+    private static let apartPause: Duration = .milliseconds(50)
+
+    package init(store: any RoomStore, patience: TimeAmount, logger: Logger) {
+        self.store = store
+        self.patience = patience
+        self.logger = logger
+    }
+
+    /// Must be set before `run`. Not owned.
+    package func report(to delegate: any WriterDelegate) { self.delegate.withLockedValue { $0 = delegate } }
+
+    /// From any thread. False when the queue is full: nothing was taken.
+    package func enqueue(_ change: [UInt8], room: RoomNumber, claim: Int64, ticket: Ticket) -> Bool {
+        let input = Input(ticket: ticket, change: change, deadline: .now() + patience)
+        return mutate { $0.queue.enqueue(input, room: room, claim: claim) }
+    }
+
+    /// Takes out what the subscriptions have waiting. When this returns, nothing that they sent can be applied any more:
+    /// what the log says of them is final, as far as this node goes.
+    package func evict(_ subscriptions: Set<SubscriptionID>, from rooms: [RoomNumber]) async {
+        mutate { state in
+            for room in rooms { state.queue.remove(subscriptions, from: room) }
+        }
+        await withCheckedContinuation { continuation in
+            let done = state.withLockedValue { state in
+                state.evictions.append(Eviction(subscriptions: subscriptions, continuation: continuation))
+                return state.evictionsDone()
+            }
+            for continuation in done { continuation.resume() }
+        }
+    }
+
+    package var waitingBytes: Int { state.withLockedValue { $0.queue.waitingBytes } }
+
+    /// Runs until the task is cancelled.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.writeTogether() }
+            group.addTask { await self.writeApart() }
+            group.addTask { await self.answerTheLate() }
+        }
+    }
+
+    private func writeTogether() async {
+        while !Task.isCancelled {
+            let parts = state.withLockedValue { state in
+                let parts = state.queue.nextBatch(tag: randomTag)
+                if !parts.isEmpty { state.underWay[.together] = UnderWay(inputs: parts.flatMap(\.inputs)) }
+                return parts
+            }
+            guard !parts.isEmpty else {
+                await sleepUntilThereIsWork(.together)
+                continue
+            }
+            do {
+                let outcomes = try await store.append(parts.map(\.append))
+                conclude(parts, outcomes)
+            } catch {
+                giveUp(parts, because: error)
+            }
+            landed(.together)
+        }
+    }
+
+    private func writeApart() async {
+        while !Task.isCancelled {
+            let part = state.withLockedValue { state in
+                let part = state.queue.nextApart(tag: randomTag)
+                if let part { state.underWay[.apart] = UnderWay(inputs: part.inputs) }
+                return part
+            }
+            guard let part else {
+                await sleepUntilThereIsWork(.apart)
+                continue
+            }
+            var pause = Duration.zero
+            do {
+                let outcome = try await store.appendApart(part.append)
+                if outcome == .locked { pause = Self.apartPause }
+                conclude([part], [outcome])
+            } catch {
+                giveUp([part], because: error)
+            }
+            landed(.apart)
+            do { try await Task.sleep(for: pause) } catch { return }
+        }
+    }
+
+    private func landed(_ way: WriterQueue.Way) {
+        let done = state.withLockedValue { state in
+            state.underWay[way] = nil
+            return state.evictionsDone()
+        }
+        for continuation in done { continuation.resume() }
+    }
+
+    /// Tells clients `unavailable` when their inputs wait for longer than `patience`.
+    private func answerTheLate() async {
+        let pause = Duration.nanoseconds(patience.nanoseconds / 20)
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: pause) } catch { return }
+            let now = NIODeadline.now()
+            let (expired, open) = state.withLockedValue { state in
+                let expired = state.queue.expire(at: now)
+                var open: [Input] = []
+                for way in [WriterQueue.Way.together, .apart] {
+                    guard let batch = state.underWay[way] else { continue }
+                    let late = batch.inputs.filter { $0.deadline <= now && !batch.told.contains($0.ticket) }
+                    state.underWay[way]?.told.formUnion(late.map(\.ticket))
+                    open += late
+                }
+                return (expired, open)
+            }
+            if !expired.isEmpty { settle(expired, as: .failed(Self.tooLate)) }
+            if !open.isEmpty { settle(open, as: .leftOpen) }
+        }
+    }
+
+    private func conclude(_ parts: [WriterQueue.Part], _ outcomes: [AppendOutcome]) {
+        var applied: [(part: WriterQueue.Part, base: Seq?)] = []
+        for (part, outcome) in zip(parts, outcomes) {
+            switch outcome {
+            case .applied(let base): applied.append((part, base))
+            case .appliedUnseen: applied.append((part, nil))
+            case .moved(let claim): putBack(part, claim: claim, to: .together)
+            case .locked: putBack(part, claim: nil, to: .apart)
+            case .gone: fail(part, RequestError(.roomNotFound, "the room is gone"))
+            case .invalid(let reason):
+                logger.error(
+                    "the database refused a change", metadata: ["room": "\(part.append.room)", "reason": "\(reason)"])
+                fail(part, RequestError(.badRequest, "the database cannot store this: \(reason)"))
+            }
+        }
+        guard !applied.isEmpty else { return }
+        let delegate = delegate.withLockedValue { $0 }
+        delegate?.applied(applied)
+        delegate?.settled(applied.flatMap(\.part.inputs), as: .applied)
+        mutate { state in
+            for (part, _) in applied { state.queue.finished(part) }
+        }
+    }
+
+    private func fail(_ part: WriterQueue.Part, _ error: RequestError) {
+        mutate { $0.queue.finished(part) }
+        settle(part.inputs, as: .failed(error))
+    }
+
+    private func giveUp(_ parts: [WriterQueue.Part], because error: StoreError) {
+        for part in parts { fail(part, Self.tooLate) }
+        logger.warning("a batch was not written", metadata: ["error": "\(error)"])
+    }
+
+    private func putBack(_ part: WriterQueue.Part, claim: Int64?, to way: WriterQueue.Way) {
+        mutate { $0.queue.putBack(part, claim: claim, to: way) }
+    }
+
+    private func settle(_ inputs: [Input], as end: InputEnd) {
+        delegate.withLockedValue { $0 }?.settled(inputs, as: end)
+    }
+
+    /// Changes the state and wakes the loops that have work then.
+    @discardableResult
+    private func mutate<Result>(_ change: (inout State) -> Result) -> Result {
+        let (result, awake) = state.withLockedValue { state in
+            let result = change(&state)
+            return (result, state.sleepersToWake())
+        }
+        for sleeper in awake { sleeper.resume() }
+        return result
+    }
+
+    private func sleepUntilThereIsWork(_ way: WriterQueue.Way) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let goOn = state.withLockedValue { state -> Bool in
+                    guard !state.queue.has(way), !Task.isCancelled else { return true }
+                    state.sleepers[way] = continuation
+                    return false
+                }
+                if goOn { continuation.resume() }
+            }
+        } onCancel: {
+            let sleeper = state.withLockedValue { $0.sleepers.removeValue(forKey: way) }
+            sleeper?.resume()
+        }
+    }
+
+    private static let tooLate = RequestError(.unavailable, "the database could not be reached in time; send it again")
+}
+
+@Sendable private func randomTag() -> Tag { Tag.random(in: .min ... .max) }

@@ -1,0 +1,193 @@
+import DequeModule
+package import NIOCore
+package import ParleyCore
+
+/// One member's input on its way to the log.
+package struct Input: Sendable {
+    package var ticket: Ticket
+    /// The change as it will stand in the log: one JSON object.
+    package var change: [UInt8]
+    package var deadline: NIODeadline
+
+    package init(ticket: Ticket, change: [UInt8], deadline: NIODeadline) {
+        self.ticket = ticket
+        self.change = change
+        self.deadline = deadline
+    }
+}
+
+/// Where the answer to an input goes.
+package struct Ticket: Sendable, Hashable {
+    /// The event loop of the socket.
+    package var loop: Int
+    package var subscription: SubscriptionID
+    /// The `id` of the request; nil for one that wants no answer.
+    package var request: Int64?
+
+    package init(loop: Int, subscription: SubscriptionID, request: Int64?) {
+        self.loop = loop
+        self.subscription = subscription
+        self.request = request
+    }
+}
+
+/// Inputs of all rooms that wait for the next batch: pure, no clock, no lock.
+///
+/// A room's inputs are written in the order in which they came, so a room is in one place at a time: waiting, in the
+/// batch that is under way, or set aside because a foreign transaction holds it.
+package struct WriterQueue {
+    /// Bytes of changes that wait or are under way. More is answered with `unavailable`.
+    package static let bytesMax = 64 * 1_048_576
+    /// One batch: large enough that its fixed cost vanishes, small enough to be durable within milliseconds.
+    package static let batchBytesMax = 4 * 1_048_576
+    package static let batchRoomsMax = 2_048
+
+    package enum Way: Equatable { case together, apart }
+
+    private struct Room {
+        enum Place { case idle, waiting, underWay, apart, apartUnderWay }
+        var claim: Int64
+        var place: Place = .idle
+        var inputs: Deque<Input> = []
+
+        mutating func take(_ input: Input, claim: Int64) {
+            inputs.append(input)
+            self.claim = max(self.claim, claim)
+        }
+
+        mutating func takeBack(_ former: [Input], claim: Int64?) {
+            inputs.prepend(contentsOf: former)
+            if let claim { self.claim = max(self.claim, claim) }
+        }
+    }
+
+    private var rooms: [RoomNumber: Room] = [:]
+    private var waiting: Deque<RoomNumber> = []
+    private var apart: Deque<RoomNumber> = []
+    private var bytes = 0
+
+    /// A part of a batch, with the inputs that it is made of.
+    package struct Part: Sendable {
+        package var append: Append
+        package var inputs: [Input]
+    }
+
+    package init() {}
+
+    package func has(_ way: Way) -> Bool {
+        switch way {
+        case .together: !waiting.isEmpty
+        case .apart: !apart.isEmpty
+        }
+    }
+
+    /// Bytes of changes that wait or are under way.
+    package var waitingBytes: Int { bytes }
+
+    /// False when the queue is full; the input was not taken.
+    package mutating func enqueue(_ input: Input, room: RoomNumber, claim: Int64) -> Bool {
+        guard bytes + input.change.count <= Self.bytesMax else { return false }
+        bytes += input.change.count
+        rooms[room, default: Room(claim: claim)].take(input, claim: claim)
+        if rooms[room]?.place == .idle {
+            rooms[room]?.place = .waiting
+            waiting.append(room)
+        }
+        return true
+    }
+
+    /// The next batch, at most one part for each room; empty when nothing waits.
+    package mutating func nextBatch(tag: () -> Tag) -> [Part] {
+        var parts: [Part] = []
+        var batchBytes = 0
+        while parts.count < Self.batchRoomsMax, batchBytes < Self.batchBytesMax, let room = waiting.popFirst() {
+            guard let part = takePart(of: room, tag: tag()) else { continue }
+            rooms[room]?.place = .underWay
+            batchBytes += part.append.body.count
+            parts.append(part)
+        }
+        return parts
+    }
+
+    /// The next room that was set aside.
+    package mutating func nextApart(tag: () -> Tag) -> Part? {
+        while let room = apart.popFirst() {
+            guard let part = takePart(of: room, tag: tag()) else { continue }
+            rooms[room]?.place = .apartUnderWay
+            return part
+        }
+        return nil
+    }
+
+    /// The part was applied, refused or given up: the room goes on with what came since.
+    package mutating func finished(_ part: Part) {
+        bytes -= part.inputs.reduce(0) { $0 + $1.change.count }
+        requeue(part.append.room, to: .together)
+    }
+
+    /// The part was not applied and is to be tried again, before anything that came since.
+    package mutating func putBack(_ part: Part, claim: Int64?, to way: Way) {
+        let room = part.append.room
+        rooms[room]?.takeBack(part.inputs, claim: claim)
+        requeue(room, to: way)
+    }
+
+    /// Takes out what is due, was not given to the database and can be answered with certainty.
+    package mutating func expire(at now: NIODeadline) -> [Input] {
+        var expired: [Input] = []
+        for room in Array(rooms.keys) {
+            while let first = rooms[room]?.inputs.first, first.deadline <= now {
+                rooms[room]?.inputs.removeFirst()
+                bytes -= first.change.count
+                expired.append(first)
+            }
+            if let state = rooms[room], state.inputs.isEmpty, state.place == .idle { rooms[room] = nil }
+        }
+        return expired
+    }
+
+    /// Takes out what these subscriptions have waiting in a room. Nobody is answered.
+    package mutating func remove(_ subscriptions: Set<SubscriptionID>, from room: RoomNumber) {
+        rooms[room]?.inputs.removeAll { input in
+            guard subscriptions.contains(input.ticket.subscription) else { return false }
+            bytes -= input.change.count
+            return true
+        }
+    }
+
+    private mutating func takePart(of room: RoomNumber, tag: Tag) -> Part? {
+        guard var state = rooms[room], !state.inputs.isEmpty else {
+            rooms[room] = nil
+            return nil
+        }
+        var body: [UInt8] = []
+        var inputs: [Input] = []
+        body.reserveCapacity(min(state.inputs.reduce(0) { $0 + $1.change.count + 1 }, Limits.chunkBytesMax))
+        while let next = state.inputs.first,
+            inputs.isEmpty || body.count + 1 + next.change.count <= Limits.chunkBytesMax
+        {
+            if !inputs.isEmpty { body.append(UInt8(ascii: ",")) }
+            body.append(contentsOf: next.change)
+            inputs.append(next)
+            state.inputs.removeFirst()
+        }
+        rooms[room] = state
+        return Part(
+            append: Append(room: room, claim: state.claim, count: inputs.count, tag: tag, body: body), inputs: inputs)
+    }
+
+    private mutating func requeue(_ room: RoomNumber, to way: Way) {
+        guard let state = rooms[room], !state.inputs.isEmpty else {
+            rooms[room] = nil
+            return
+        }
+        switch way {
+        case .together:
+            rooms[room]?.place = .waiting
+            waiting.append(room)
+        case .apart:
+            rooms[room]?.place = .apart
+            apart.append(room)
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import ParleyCore
+
+/// One room in memory: its log as chunks, as the database has it, and its roster.
+struct MemoryRoom {
+    /// Bytes of changes that a room keeps at most, where `retain` does not say less; older ones answer `reset`.
+    static let bytesMax = 64 * 1_048_576
+
+    struct Place {
+        var member: Member
+        var rosterSeq: Int64
+        var isPresent: Bool
+        var marks = Marks()
+
+        mutating func applied(_ id: Int64) { marks.lastID = max(marks.lastID, id) }
+    }
+
+    let id: RoomID
+    let number: RoomNumber
+    private let tag: Tag
+    private let retainMessages: Int64?
+    private let retainSeconds: Int64?
+    private var chunks: [(run: Run, at: ContinuousClock.Instant)] = []
+    private var bytes = 0
+    private(set) var lastSeq: Seq = 0
+    /// The oldest place still kept.
+    private(set) var firstSeq: Seq = 1
+    private(set) var rosterSeq: Int64 = 0
+    private(set) var count = 0
+    private(set) var places: [SessionKey: Place] = [:]
+    private var sessions: [ClientID: SessionKey] = [:]
+
+    init(_ creation: RoomCreation, number: RoomNumber, tag: Tag) {
+        id = creation.id
+        self.number = number
+        self.tag = tag
+        retainMessages = creation.retainMessages
+        retainSeconds = creation.retainSeconds
+    }
+
+    var head: Position { position(at: lastSeq) }
+
+    // MARK: - Members
+
+    mutating func enroll(_ session: SessionIdentity, profile: [UInt8]?) -> Enrolled {
+        let known = places[session.key]
+        let isPresent = known?.isPresent == true
+        let profile = profile ?? (isPresent ? known?.member.profile : nil)
+        var change: RosterChange?
+        if !isPresent || known?.member.profile != profile {
+            rosterSeq += 1
+            if !isPresent { count += 1 }
+            let member = Member(clientID: session.clientID, userID: session.userID, profile: profile)
+            places[session.key] = Place(
+                member: member, rosterSeq: rosterSeq, isPresent: true, marks: known?.marks ?? Marks())
+            sessions[session.clientID] = session.key
+            change = RosterChange(seq: rosterSeq, kind: .joined, member: member)
+        }
+        return Enrolled(
+            room: number, claim: 0, change: change, rosterSeq: rosterSeq, count: count,
+            marks: places[session.key]?.marks ?? Marks())
+    }
+
+    mutating func withdraw(_ session: SessionKey) -> Withdrawn {
+        guard var place = places[session], place.isPresent else {
+            return Withdrawn(change: nil, rosterSeq: rosterSeq, count: count)
+        }
+        rosterSeq += 1
+        count -= 1
+        place.isPresent = false
+        place.rosterSeq = rosterSeq
+        places[session] = place
+        return Withdrawn(
+            change: RosterChange(seq: rosterSeq, kind: .left, member: place.member), rosterSeq: rosterSeq, count: count)
+    }
+
+    func roster(after seq: Int64) -> RosterRead? {
+        guard rosterSeq > seq || seq == 0 else { return nil }
+        let changes = places.values
+            .filter { $0.rosterSeq > seq && (seq > 0 || $0.isPresent) }
+            .map { RosterChange(seq: $0.rosterSeq, kind: $0.isPresent ? .joined : .left, member: $0.member) }
+            .sorted { $0.seq < $1.seq }
+        return RosterRead(room: number, seq: rosterSeq, count: count, changes: changes)
+    }
+
+    // MARK: - The log
+
+    /// Returns the place before the first change.
+    mutating func append(_ append: Append) -> Seq {
+        let base = lastSeq
+        lastSeq += Seq(append.count)
+        let run = Run(from: base + 1, to: lastSeq, tag: append.tag, body: append.body)
+        chunks.append((run, .now))
+        bytes += run.body.count
+        for head in ChangeHead.all(in: run) {
+            guard let id = head.id, let key = sessions[head.clientID] else { continue }
+            places[key]?.applied(id)
+        }
+        forget()
+        return base
+    }
+
+    /// What comes after `seq`, chunk by chunk, up to `bytesMax`; at least one chunk.
+    func read(after seq: Seq, bytesMax: Int) -> LogRead? {
+        guard lastSeq > seq else { return nil }
+        var runs: [Run] = []
+        var bytes = 0
+        for index in index(after: seq)..<chunks.count {
+            let run = chunks[index].run
+            if !runs.isEmpty, bytes + run.body.count > bytesMax { return LogRead(room: number, runs: runs, more: true) }
+            runs.append(run)
+            bytes += run.body.count
+        }
+        return LogRead(room: number, runs: runs, more: false)
+    }
+
+    func snapshot(_ want: SnapshotRequest.Want, bytesMax: Int) -> Snapshot {
+        switch want {
+        case .recent(let count): return recent(count, bytesMax: bytesMax, .continues)
+        case .after(let point):
+            let continuity = continuity(of: point)
+            guard continuity == .continues else { return recent(Limits.recentDefault, bytesMax: bytesMax, continuity) }
+            let runs = runs(after: point.seq, through: lastSeq)
+            var snapshot = Snapshot(
+                head: head, runs: runs, continuity: .continues, end: runs.last?.end ?? position(at: point.seq))
+            snapshot.keepOldest(bytesMax: bytesMax)
+            return snapshot
+        }
+    }
+
+    func history(_ request: HistoryRequest) -> HistoryPage {
+        let low = max(request.after ?? 0, firstSeq - 1)
+        let high = min(request.before.map { $0 - 1 } ?? lastSeq, lastSeq)
+        guard low < high else {
+            return HistoryPage(from: low + 1, to: low, first: firstSeq, body: [], more: false)
+        }
+        let isForward = request.after != nil
+        let limit = Seq(request.limit)
+        let range = isForward ? (low + 1)...min(high, low + limit) : max(low + 1, high - limit + 1)...high
+        let runs = runs(after: range.lowerBound - 1, through: range.upperBound)
+        var page = Snapshot(head: head, runs: runs, continuity: .continues, end: head)
+        if isForward {
+            page.keepOldest(bytesMax: request.bytesMax)
+        } else {
+            page.keepNewest(bytesMax: request.bytesMax)
+        }
+        let (from, to) = (page.runs.first?.from ?? low + 1, page.runs.last?.to ?? low)
+        return HistoryPage(
+            from: from, to: to, first: firstSeq,
+            body: Array(page.runs.map(\.body).joined(separator: [UInt8(ascii: ",")])),
+            more: isForward ? to < high : from > low + 1)
+    }
+
+    // MARK: - Places
+
+    private func continuity(of point: ResumePoint) -> Snapshot.Continuity {
+        if point.seq > lastSeq { return .diverged }
+        if point.seq < firstSeq - 1 { return .reset }
+        guard case .position(let position) = point else { return .continues }
+        if position.seq > 0, position.seq < firstSeq { return .reset }
+        return self.position(at: position.seq).tag == position.tag ? .continues : .diverged
+    }
+
+    private func recent(_ count: Int, bytesMax: Int, _ continuity: Snapshot.Continuity) -> Snapshot {
+        let after = max(lastSeq - Seq(count), firstSeq - 1)
+        var snapshot = Snapshot(
+            head: head, runs: runs(after: after, through: lastSeq), continuity: continuity, end: head)
+        snapshot.keepNewest(bytesMax: bytesMax)
+        return snapshot
+    }
+
+    private func position(at seq: Seq) -> Position {
+        guard seq > 0 else { return Position(seq: 0, tag: tag) }
+        let index = index(after: seq - 1)
+        return Position(seq: seq, tag: index < chunks.count ? chunks[index].run.tag : 0)
+    }
+
+    private func runs(after low: Seq, through high: Seq) -> [Run] {
+        var runs: [Run] = []
+        for index in index(after: low)..<chunks.count {
+            guard let run = chunks[index].run.suffix(after: low)?.prefix(through: high) else { break }
+            runs.append(run)
+        }
+        return runs
+    }
+
+    /// The first chunk that holds anything after `seq`.
+    private func index(after seq: Seq) -> Int {
+        var (low, high) = (0, chunks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if chunks[middle].run.to > seq { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+
+    /// Whole chunks go when nothing of them is to be kept.
+    private mutating func forget() {
+        var dropped = 0
+        while dropped < chunks.count - 1 {
+            let oldest = chunks[dropped]
+            let isOver =
+                bytes > Self.bytesMax
+                || retainMessages.map { lastSeq - oldest.run.to >= $0 } ?? false
+                || retainSeconds.map { oldest.at.duration(to: .now) > .seconds($0) } ?? false
+            guard isOver else { break }
+            bytes -= oldest.run.body.count
+            firstSeq = oldest.run.to + 1
+            dropped += 1
+        }
+        if dropped > 0 { chunks.removeFirst(dropped) }
+    }
+}

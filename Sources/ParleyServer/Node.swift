@@ -1,0 +1,97 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ParleyCore
+import ParleyGateway
+import ParleyHub
+import ParleyWebSocket
+import ServiceLifecycle
+import UnixSignals
+
+/// One node: the one place where store, feed, hub and gateway are put together.
+public enum Node {
+    /// Serves until SIGTERM or SIGINT. Throws `StartFailure` when it cannot start.
+    public static func run(_ configuration: NodeConfiguration) async throws {
+        var logger = Logger(label: "parley")
+        logger.logLevel = configuration.logLevel
+        logger[metadataKey: "node"] = "\(configuration.nodeName)"
+        let group = MultiThreadedEventLoopGroup.singleton
+
+        let storage = try await Storage.open(configuration, logger: logger)
+        let observation = Observation()
+        let hub = try await Hub.make(
+            settings: hubSettings(configuration), store: storage.store, group: group, logger: logger,
+            observer: { observation.record($0) })
+        storage.localRooms.become { hub.localRooms }
+        let gateway = Gateway(
+            settings: gatewaySettings(configuration), hub: hub, signingKey: try await storage.signingKey(),
+            group: group,
+            logger: logger)
+        let application = application(configuration, gateway: gateway, storage: storage, observation, group, logger)
+
+        let services = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: StorageService(storage: storage)),
+                    .init(service: HubService(hub: hub, feed: storage.feed)),
+                    .init(service: application),
+                    .init(
+                        service: DrainService(
+                            gateway: gateway, time: .milliseconds(configuration.drainMs), logger: logger)),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger)))
+        do {
+            try await services.run()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw StartFailure(
+                "port \(configuration.port) on \(configuration.host) is in use by another process; choose another with --port"
+            )
+        } catch let error as IOError where error.errnoCode == EADDRNOTAVAIL || error.errnoCode == EACCES {
+            throw StartFailure(
+                "cannot listen on \(configuration.host):\(configuration.port): \(error.localizedDescription)")
+        }
+    }
+
+    private static func hubSettings(_ configuration: NodeConfiguration) -> HubSettings {
+        var settings = HubSettings()
+        settings.limits = configuration.limits
+        settings.tick = .milliseconds(Int64(configuration.tickMs))
+        settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
+        settings.framed = { WebSocketFrame.text($0) }
+        return settings
+    }
+
+    private static func gatewaySettings(_ configuration: NodeConfiguration) -> GatewaySettings {
+        var settings = GatewaySettings(nodeName: configuration.nodeName)
+        settings.limits = configuration.limits
+        settings.grace = .milliseconds(Int64(configuration.graceMs))
+        return settings
+    }
+
+    private static func application(
+        _ configuration: NodeConfiguration, gateway: Gateway, storage: Storage, _ observation: Observation,
+        _ group: any EventLoopGroup, _ logger: Logger
+    ) -> some Service {
+        let routes = HTTPRoutes(
+            gateway: gateway, isStoreReachable: { await storage.isReachable() },
+            metrics: { MetricsPage(gateway: gateway, observation: observation.current).text })
+        return Application(
+            router: routes.router(),
+            server: HTTPServerBuilder { GatewayChannel(gateway: gateway, responder: $0) },
+            configuration: .init(address: .hostname(configuration.host, port: configuration.port)),
+            onServerRunning: { channel in
+                logger.info(
+                    "serving", metadata: ["address": "\(channel.localAddress.map(String.init(describing:)) ?? "?")"])
+            },
+            eventLoopGroupProvider: .shared(group), logger: quiet(logger))
+    }
+
+    /// Libraries report each step of theirs; ours are enough.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .warning)
+        return logger
+    }
+}

@@ -1,0 +1,38 @@
+import Logging
+import ParleyCore
+import ParleyGateway
+import ParleyHub
+import ServiceLifecycle
+
+/// The hub's loops and the feed, for as long as the node runs. They go on through a graceful shutdown, so that what
+/// clients have sent is written and delivered, and end with the services above them.
+struct HubService: Service {
+    let hub: Hub
+    let feed: any ChangeFeed
+
+    func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await hub.run() }
+            group.addTask { await feed.run { hub.received($0) } }
+            try? await gracefulShutdown()
+            group.cancelAll()
+        }
+    }
+}
+
+/// At the graceful shutdown, tells the clients to go on elsewhere and gives their sockets time to close.
+struct DrainService: Service {
+    let gateway: Gateway
+    let time: Duration
+    let logger: Logger
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        logger.info("draining", metadata: ["sockets": "\(gateway.socketCount)"])
+        gateway.drain()
+        let end = ContinuousClock.now + time
+        while gateway.socketCount > 0, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+public import ParleyCore
+
+/// One request of a client.
+public struct ClientFrame: Sendable, Equatable {
+    public var id: Int64?
+    public var request: ClientRequest
+}
+
+public enum ClientRequest: Sendable, Equatable {
+    case create(CreateRequest)
+    case join(JoinRequest)
+    case message(room: RoomID, payload: [UInt8])
+    case set(SetRequest)
+    case signal(room: RoomID, key: String?, payload: [UInt8])
+    case history(HistoryQuery)
+    case members(room: RoomID, after: String?, limit: Int)
+    case leave(room: RoomID)
+    case ping
+
+    /// The room in whose order the request stands; nil for one that stands in none.
+    public var orderedRoom: RoomID? {
+        switch self {
+        case .create(let request): request.room
+        case .join(let request): request.room
+        case .message(let room, _), .signal(let room, _, _), .members(let room, _, _), .leave(let room): room
+        case .set(let request): request.room
+        case .history(let query): query.room
+        case .ping: nil
+        }
+    }
+}
+
+public struct CreateRequest: Sendable, Equatable {
+    /// nil: the server makes one.
+    public var room: RoomID?
+    public var ifMissing = false
+    public var meta: [UInt8]?
+    public var retainMessages: Int64?
+    public var retainSeconds: Int64?
+}
+
+public struct JoinRequest: Sendable, Equatable {
+    public var room: RoomID
+    public var profile: [UInt8]?
+    public var after: ResumePoint?
+    public var recent: Int
+    public var presence: Bool
+}
+
+public struct SetRequest: Sendable, Equatable {
+    public struct Entry: Sendable, Equatable {
+        /// The key as a JSON string, with its quotes, as it was sent.
+        public var key: [UInt8]
+        public var value: [UInt8]
+    }
+    public var room: RoomID
+    public var entries: [Entry]
+    /// The whole object, as it was sent.
+    public var object: [UInt8]
+    /// For each named key, the `seq` of the change that must have written it last; 0: it must not exist.
+    public var condition: [(key: [UInt8], seq: Seq)]?
+
+    public static func == (a: Self, b: Self) -> Bool {
+        a.room == b.room && a.entries == b.entries && a.object == b.object
+            && a.condition?.map(\.key) == b.condition?.map(\.key) && a.condition?.map(\.seq) == b.condition?.map(\.seq)
+    }
+}
+
+public struct HistoryQuery: Sendable, Equatable {
+    public var room: RoomID
+    public var before: ResumePoint?
+    public var after: ResumePoint?
+    public var limit: Int
+}
+
+/// A frame that is no request: the error for the client, with what could be read of the frame.
+public struct FrameRejection: Error, Equatable, Sendable {
+    public var error: RequestError
+    public var id: Int64?
+    /// As the frame named it, valid or not.
+    public var roomID: String?
+    /// The id belongs to a `message` or `set` and is settled by this error.
+    public var settlesID: Bool
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Foundation
+import ParleyClient
+
+/// The load generator: members in rooms, messages at a rate, and how long each takes to reach every member.
+struct Load: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put load on nodes and measure how long messages take.",
+        discussion: """
+            Members of each room are spread over the given nodes. Every message carries the time at which it was sent; each \
+            member that gets it counts as one delivery. All clients are in this one process, so one clock is enough.
+            """)
+
+    @Option(help: "A node, ws://host:port/ws; give several to spread the members over them.")
+    var url: [String] = ["ws://127.0.0.1:8080/ws"]
+    @Option(help: "Rooms.")
+    var rooms = 1
+    @Option(help: "Members of each room.")
+    var members = 2
+    @Option(help: "Messages a second, of all members together; 0 keeps them idle.")
+    var rate = 10.0
+    @Option(help: "Bytes of each message.")
+    var size = 200
+    @Option(help: "Seconds that are measured.")
+    var seconds = 10.0
+    @Option(help: "Seconds before that.")
+    var warmup = 2.0
+    @Flag(help: "Print the figures as one line of JSON.")
+    var json = false
+
+    func validate() throws {
+        guard (1...10_000).contains(rooms), (1...10_000).contains(members), rooms * members <= 50_000 else {
+            throw ValidationError("--rooms times --members must be from 1 to 50,000")
+        }
+        guard rate >= 0, rate <= 1_000_000, (40...30_000).contains(size), seconds > 0, seconds <= 3_600, warmup >= 0
+        else { throw ValidationError("--rate must be 0 to 1,000,000, --size 40 to 30,000, --seconds up to 3,600") }
+    }
+
+    func run() async throws {
+        let nodes = try url.map { text in
+            guard let node = NodeAddress(text) else {
+                throw ValidationError("--url \(text): expected ws://host:port/ws")
+            }
+            return node
+        }
+        let plan = LoadPlan(
+            nodes: nodes, rooms: rooms, members: members, rate: rate, size: size, warmup: .seconds(warmup),
+            measured: .seconds(seconds))
+        let report: LoadReport
+        do {
+            report = try await LoadRun(plan).run { text in
+                FileHandle.standardError.write(Data((text + "\n").utf8))
+            }
+        } catch let failure as LoadRun.Failure {
+            throw fail(failure.description, code: 69)
+        }
+        print(json ? report.json : report.table)
+    }
+}

@@ -1,0 +1,109 @@
+import Histogram
+import NIOConcurrencyHelpers
+import NIOCore
+import ParleyClient
+
+/// One member under load: sends messages that carry their time, and reads the times out of what arrives.
+final class LoadClient: Sendable {
+    private struct State {
+        var joined: CheckedContinuation<Bool, Never>?
+        var isMeasuring = false
+        var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: .three)
+        var errors = 0
+        var isClosed = false
+        var nextID: Int64 = 1
+    }
+
+    /// Before the digits of a time in a message.
+    private static let stamp = Array("\"~".utf8)
+
+    private let state: NIOLockedValueBox<State>
+    private let connection: ClientConnection
+    let room: String
+    private let padding: String
+
+    private init(connection: ClientConnection, state: NIOLockedValueBox<State>, room: String, size: Int) {
+        self.connection = connection
+        self.state = state
+        self.room = room
+        padding = String(repeating: "x", count: max(0, size - 24))
+    }
+
+    /// Connects, makes the room if it is not there and joins it.
+    static func join(_ room: String, at node: NodeAddress, size: Int) async throws -> LoadClient? {
+        let state = NIOLockedValueBox(State())
+        let connection = try await ClientConnection.open(node) { text in
+            take(text, state)
+        } onClose: { _ in
+            let waiting = state.withLockedValue { state in
+                state.isClosed = true
+                return state.joined.take()
+            }
+            waiting?.resume(returning: false)
+        }
+        let client = LoadClient(connection: connection, state: state, room: room, size: size)
+        let isJoined = await withCheckedContinuation { continuation in
+            state.withLockedValue { $0.joined = continuation }
+            connection.send(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#)
+            connection.send(#"{"method":"join","roomId":"\#(room)","recent":0,"presence":false}"#)
+        }
+        return isJoined ? client : nil
+    }
+
+    func send() {
+        let id = state.withLockedValue { state in
+            defer { state.nextID += 1 }
+            return state.nextID
+        }
+        let now = NIODeadline.now().uptimeNanoseconds / 1_000
+        connection.send(
+            #"{"method":"message","id":\#(id),"roomId":"\#(room)","message":"~\#(now) \#(padding)"}"#)
+    }
+
+    func startMeasuring() { state.withLockedValue { $0.isMeasuring = true } }
+    func stopMeasuring() { state.withLockedValue { $0.isMeasuring = false } }
+
+    var figures: (latencies: Histogram<UInt32>, errors: Int, isClosed: Bool) {
+        state.withLockedValue { ($0.latencies, $0.errors, $0.isClosed) }
+    }
+
+    func close() async { await connection.close() }
+
+    private static func take(_ text: ByteBuffer, _ state: NIOLockedValueBox<State>) {
+        let now = NIODeadline.now().uptimeNanoseconds / 1_000
+        let view = text.readableBytesView
+        if view.starts(with: #"{"method":"update""#.utf8) {
+            state.withLockedValue { state in
+                guard state.isMeasuring else { return }
+                view.withUnsafeBytes { bytes in
+                    forEachStamp(in: bytes) { sent in
+                        _ = state.latencies.record(now > sent ? now - sent : 0)
+                    }
+                }
+            }
+        } else if view.starts(with: #"{"method":"join""#.utf8) {
+            let waiting = state.withLockedValue { $0.joined.take() }
+            waiting?.resume(returning: true)
+        } else if view.starts(with: #"{"method":"error""#.utf8) {
+            state.withLockedValue { $0.errors += 1 }
+        }
+    }
+
+    /// Times of messages, microseconds, wherever a string begins with `~` and digits.
+    private static func forEachStamp(in bytes: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {
+        var index = 0
+        while index + stamp.count < bytes.count {
+            guard bytes[index] == stamp[0], bytes[index + 1] == stamp[1] else {
+                index += 1
+                continue
+            }
+            index += stamp.count
+            var value: UInt64 = 0
+            while index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) {
+                value = value * 10 + UInt64(bytes[index] - UInt8(ascii: "0"))
+                index += 1
+            }
+            body(value)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Histogram
+import NIOCore
+import NIOPosix
+import ParleyClient
+
+/// Carries a plan out.
+struct LoadRun: Sendable {
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Members that connect at the same time.
+    private static let connectingMax = 64
+    /// How often messages are sent; each time as many as the rate asks for.
+    private static let beat = Duration.milliseconds(5)
+
+    private let plan: LoadPlan
+
+    init(_ plan: LoadPlan) { self.plan = plan }
+
+    func run(progress: @Sendable (String) -> Void) async throws -> LoadReport {
+        let clients = try await connect()
+        progress("\(clients.count) members in \(plan.rooms) rooms on \(plan.nodes.count) nodes")
+        _ = await send(by: clients, for: plan.warmup)
+        for client in clients { client.startMeasuring() }
+        let start = ContinuousClock.now
+        let sent = await send(by: clients, for: plan.measured)
+        let elapsed = ContinuousClock.now - start
+        // What was sent in time counts also when it arrives a little later.
+        try await Task.sleep(for: .milliseconds(500))
+        for client in clients { client.stopMeasuring() }
+        let report = LoadReport(plan: plan, sent: sent, elapsed: elapsed, clients: clients)
+        await withDiscardingTaskGroup { group in
+            for client in clients { group.addTask { await client.close() } }
+        }
+        return report
+    }
+
+    private func connect() async throws -> [LoadClient] {
+        let run = String(UInt32.random(in: .min ... .max), radix: 16)
+        var clients: [LoadClient] = []
+        let places = (0..<plan.rooms * plan.members).map { (room: $0 % plan.rooms, member: $0 / plan.rooms) }
+        for start in stride(from: 0, to: places.count, by: Self.connectingMax) {
+            let some = places[start..<min(start + Self.connectingMax, places.count)]
+            try await withThrowingTaskGroup(of: LoadClient?.self) { group in
+                for (room, member) in some {
+                    let node = plan.nodes[(room + member) % plan.nodes.count]
+                    group.addTask { [size = plan.size] in
+                        do {
+                            return try await LoadClient.join("load-\(run)-\(room)", at: node, size: size)
+                        } catch {
+                            throw Failure(description: "\(node): \(error)")
+                        }
+                    }
+                }
+                for try await client in group {
+                    guard let client else { throw Failure(description: "a node closed a connection before the join") }
+                    clients.append(client)
+                }
+            }
+        }
+        return clients
+    }
+
+    /// Sends at the plan's rate, the members in turn, for so long. Returns how many were sent.
+    private func send(by clients: [LoadClient], for duration: Duration) async -> Int {
+        let clock = ContinuousClock()
+        let start = clock.now
+        var sent = 0
+        var beats = 0
+        while clock.now - start < duration {
+            let due = Int((clock.now - start) / .seconds(1) * plan.rate)
+            while sent < due {
+                clients[sent % clients.count].send()
+                sent += 1
+            }
+            beats += 1
+            // At a low rate the next message is not due at the next beat; at a high one a beat holds many.
+            do { try await clock.sleep(until: start + Self.beat * beats) } catch { return sent }
+        }
+        return sent
+    }
+}

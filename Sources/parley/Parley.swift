@@ -1,0 +1,13 @@
+import ArgumentParser
+
+@main
+struct Parley: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "parley",
+        abstract: "Real-time rooms over WebSocket, kept in PostgreSQL.",
+        discussion: """
+            `parley cluster up` starts a whole cluster on this machine to try; `parley serve` is one node of a real one.
+            """,
+        version: "parley 0.1.0",
+        subcommands: [Serve.self, Load.self])
+}
