@@ -49,16 +49,17 @@ let package = Package(
         .executableTarget(
             name: "parley",
             dependencies: [
-                "ParleyServer", "ParleyClient", "ParleyCore",
+                "ParleyServer", "ParleyClient", "ParleyCluster", "ParleyCore", "ParleyPostgres", "ParleySchema",
                 arguments, histogram, logging, nio, nioPosix, nioLocks,
-            ], exclude: ["Cluster"], swiftSettings: strict),
+            ], swiftSettings: strict),
         .executableTarget(
-            name: "websocket-echo", dependencies: ["ParleyWebSocket", arguments, nioPosix, nioHTTP],
+            name: "websocket-echo", dependencies: ["ParleyWebSocket", arguments, nio, nioPosix, nioHTTP],
             swiftSettings: strict),
         .target(
             name: "ParleyServer",
             dependencies: [
-                "ParleyCore", "ParleyHub", "ParleyGateway", "ParleyMemory", "ParleyWebSocket",
+                "ParleyCore", "ParleyHub", "ParleyGateway", "ParleyPostgres", "ParleyMemory", "ParleySchema",
+                "ParleyWebSocket",
                 nio, nioPosix, nioLocks, logging, lifecycle, unixSignals, hummingbird, hummingbirdCore,
             ], swiftSettings: strict),
         .target(
@@ -94,7 +95,16 @@ let package = Package(
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
         .testTarget(name: "ParleyCoreTests", dependencies: ["ParleyCore"], swiftSettings: strict),
+        .testTarget(
+            name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
+            swiftSettings: strict),
         .testTarget(name: "ParleyHubTests", dependencies: ["ParleyHub", "ParleyCore", nio], swiftSettings: strict),
+
+        // Not tests themselves: what several of them stand on.
+        .target(name: "TestPostgres", dependencies: ["ParleyCluster"], path: "Tests/TestPostgres", swiftSettings: strict),
+        .testTarget(
+            name: "ClusterTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -52,8 +52,11 @@ public final class ClientConnection: Sendable {
                         notUpgradingCompletionHandler: { channel in
                             channel.close().map { nil }
                         })
+                    var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+                    // A node's first frame may come in one packet with the answer to the handshake.
+                    pipeline.leftOverBytesStrategy = .forwardBytes
                     return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-                        configuration: .init(upgradeConfiguration: configuration))
+                        configuration: pipeline)
                 }
             }
         guard let channel = try await upgrade.get() else {
@@ -70,6 +73,15 @@ public final class ClientConnection: Sendable {
     public func send(_ text: ByteBuffer) {
         channel.writeAndFlush(
             WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: text), promise: nil)
+    }
+
+    /// Ends the connection without a word, as a lost network does.
+    public func drop() async {
+        do {
+            try await channel.close()
+        } catch {
+            // It was gone already, which is all that was wanted.
+        }
     }
 
     /// Leaves for good: the node takes it as the end of the session's memberships.

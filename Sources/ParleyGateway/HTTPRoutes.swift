@@ -4,11 +4,11 @@ package import Hummingbird
 /// What a node serves beside the WebSocket.
 package struct HTTPRoutes: Sendable {
     let gateway: Gateway
-    let isStoreReachable: @Sendable () async -> Bool
+    let isStoreReachable: @Sendable () -> Bool
     let metrics: @Sendable () -> String
 
     package init(
-        gateway: Gateway, isStoreReachable: @escaping @Sendable () async -> Bool,
+        gateway: Gateway, isStoreReachable: @escaping @Sendable () -> Bool,
         metrics: @escaping @Sendable () -> String
     ) {
         self.gateway = gateway
@@ -21,7 +21,7 @@ package struct HTTPRoutes: Sendable {
         router.get("/health/live") { _, _ in Response.text("live\n") }
         router.get("/health/ready") { _, _ in
             if gateway.isDraining { return Response.text("draining\n", status: .serviceUnavailable) }
-            guard await isStoreReachable() else {
+            guard isStoreReachable() else {
                 return Response.text("the database cannot be reached\n", status: .serviceUnavailable)
             }
             return Response.text("ready\n")

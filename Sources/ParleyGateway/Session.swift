@@ -92,6 +92,7 @@ final class Session {
         case .leave(let room):
             leave(room, id: frame.id)
         case .set(let request):
+            if let id = frame.id { seats[request.room]?.subscription?.malformed(id) }
             refuse(notYet("set"), id: frame.id, room: request.room)
         case .signal(let room, _, _):
             refuse(notYet("signal"), id: frame.id, room: room)

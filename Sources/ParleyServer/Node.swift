@@ -75,7 +75,7 @@ public enum Node {
         _ group: any EventLoopGroup, _ logger: Logger
     ) -> some Service {
         let routes = HTTPRoutes(
-            gateway: gateway, isStoreReachable: { await storage.isReachable() },
+            gateway: gateway, isStoreReachable: storage.isReachable,
             metrics: { MetricsPage(gateway: gateway, observation: observation.current).text })
         return Application(
             router: routes.router(),

@@ -2,6 +2,8 @@ import Logging
 import NIOConcurrencyHelpers
 import ParleyCore
 import ParleyMemory
+import ParleyPostgres
+import ParleySchema
 import ServiceLifecycle
 
 /// The store and the feed of a node, as the configuration asks for them.
@@ -9,7 +11,7 @@ struct Storage: Sendable {
     let store: any RoomStore
     let feed: any ChangeFeed
     /// Whether a request to the store would be answered now.
-    let isReachable: @Sendable () async -> Bool
+    let isReachable: @Sendable () -> Bool
     /// Ends what `open` has begun.
     let close: @Sendable () async -> Void
     /// Where the feed learns which rooms are local: known only when the hub stands.
@@ -20,11 +22,49 @@ struct Storage: Sendable {
         switch configuration.store {
         case .memory:
             return Storage(
-                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, close: {}, localRooms: LocalRooms()
-            )
+                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, close: {}, localRooms: LocalRooms())
         case .postgres:
-            throw StartFailure("not yet")
+            do throws(SchemaError) {
+                return try await openPostgres(configuration, logger: logger)
+            } catch {
+                throw StartFailure(error.description)
+            }
         }
+    }
+
+    private static func openPostgres(
+        _ configuration: NodeConfiguration, logger: Logger
+    ) async throws(SchemaError) -> Storage {
+        let url = configuration.databaseURL ?? ""
+        if configuration.migrates {
+            for migration in try await Migrator(url: url, version: parleyVersion, logger: quiet(logger)).migrate() {
+                logger.notice("applied migration", metadata: ["migration": "\(migration.number) \(migration.name)"])
+            }
+        }
+        var settings = StoreConfiguration(
+            url: url, nodeName: configuration.nodeName, nodeAddress: "\(configuration.host):\(configuration.port)",
+            version: parleyVersion)
+        settings.lease = .milliseconds(configuration.leaseMs)
+        settings.requestTimeout = .milliseconds(configuration.requestTimeoutMs)
+        settings.announce = configuration.feed == .notify
+        let store = PostgresRoomStore(configuration: settings, logger: logger)
+        try await store.start()
+        let localRooms = LocalRooms()
+        let feed: any ChangeFeed =
+            switch configuration.feed {
+            case .notify: NotifyFeed(store: store) { localRooms.current }
+            case .poll: PollFeed(store: store, every: .milliseconds(configuration.pollMs)) { localRooms.current }
+            }
+        return Storage(
+            store: store, feed: feed, isReachable: { store.isReachable }, close: { await store.close() },
+            localRooms: localRooms)
+    }
+
+    /// What the migrator has to say about its connection, it says in its error.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = .critical
+        return logger
     }
 
     func signingKey() async throws -> [UInt8] {

@@ -15,7 +15,8 @@ enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Whether `text` stands for exactly 16 bytes: 22 digits, the last of which has four bits to spare, and padding.
+    /// Whether `text` stands for exactly 16 bytes: 22 digits, the last of which has four bits to spare, and
+    /// padding.
     static func isSixteenBytes(_ text: String) -> Bool {
         let digits = text.utf8.dropLast(2)
         return text.utf8.count == 24 && text.hasSuffix("==") && digits.allSatisfy(alphabet.contains)

@@ -1,4 +1,5 @@
-/// Decides how a connection ends: who says what, what is reported, and when TCP goes. Reports exactly one end.
+/// Decides how a connection ends: who says what, what is reported, and when TCP goes. Reports exactly one
+/// end.
 struct CloseHandshake {
     enum Phase: Equatable {
         case open

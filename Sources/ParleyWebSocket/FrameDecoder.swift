@@ -2,9 +2,9 @@ import NIOCore
 
 /// Cuts the bytes of a client into frames, and the frames into what has arrived of them.
 ///
-/// A frame is handed on in parts, because a long one must be judged before it is complete: its length when the header is
-/// there, its text byte by byte. Nothing of a payload stays in here, so the memory is bounded by what is appended
-/// between two rounds of `next()`.
+/// A frame is handed on in parts, because a long one must be judged before it is complete: its length when
+/// the header is there, its text byte by byte. Nothing of a payload stays in here, so the memory is bounded
+/// by what is appended between two rounds of `next()`.
 struct FrameDecoder {
     /// As much of one frame as had arrived. A frame that arrived as a whole is one part.
     struct Part {
@@ -30,13 +30,14 @@ struct FrameDecoder {
             unread = bytes
             return
         }
-        // Without what was read, so that the next write copies only what is left. At most once for each read buffer:
-        // a long row of appends grows one buffer, which stays linear.
+        // Without what was read, so that the next write copies only what is left. At most once for each read
+        // buffer: a long row of appends grows one buffer, which stays linear.
         if unread.readerIndex > 0 { unread = unread.slice() }
         unread.writeImmutableBuffer(bytes)
     }
 
-    /// The next part; nil when more bytes are needed. After a violation the stream has no frames any more: don't call again.
+    /// The next part; nil when more bytes are needed. After a violation the stream has no frames any more:
+    /// don't call again.
     mutating func next() throws(WebSocketViolation) -> Part? {
         let header: FrameHeader
         let isFirst: Bool
@@ -63,7 +64,8 @@ struct FrameDecoder {
         return Part(header: header, masked: masked, mask: mask, isFirst: isFirst, isLast: isLast)
     }
 
-    /// Part of a header may wait for the rest for long. It must not keep the channel's whole read buffer alive.
+    /// Part of a header may wait for the rest for long. It must not keep the channel's whole read buffer
+    /// alive.
     private mutating func letGoOfReadBuffer() {
         guard unread.readableBytes > 0 else { return }
         unread = ByteBuffer(bytes: unread.readableBytesView)

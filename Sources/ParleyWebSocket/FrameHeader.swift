@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The header of a frame from a client, RFC 6455 section 5.2, checked for everything that can be told without knowing
-/// the frames before it.
+/// The header of a frame from a client, RFC 6455 section 5.2, checked for everything that can be told without
+/// knowing the frames before it.
 struct FrameHeader: Hashable, Sendable {
     static let bytesMax = 14
     static let controlPayloadBytesMax = 125
@@ -12,12 +12,13 @@ struct FrameHeader: Hashable, Sendable {
     var length: Int
     var mask: MaskingKey
 
-    /// Takes a header from the front of `buffer`. Nil, and nothing taken, if it is not all there; but a violation is
-    /// thrown as soon as the bytes that are there prove it.
+    /// Takes a header from the front of `buffer`. Nil, and nothing taken, if it is not all there; but a
+    /// violation is thrown as soon as the bytes that are there prove it.
     static func read(from buffer: inout ByteBuffer) throws(WebSocketViolation) -> FrameHeader? {
         let start = buffer.readerIndex
         guard let first: UInt8 = buffer.getInteger(at: start) else { return nil }
-        // An extension that uses RSV1 (permessage-deflate does, on the first frame of a message) is decided here.
+        // An extension that uses RSV1 (permessage-deflate does, on the first frame of a message) is decided
+        // here.
         guard first & 0x70 == 0 else { throw .framing("reserved bits are set") }
         guard let opcode = WebSocketOpcode(rawValue: first & 0x0F) else { throw .framing("unknown opcode") }
         let isFinal = first & 0x80 != 0

@@ -26,8 +26,8 @@ struct MaskingKey: Hashable, Sendable {
         let wide = UInt64(word) << 32 | UInt64(word)
         let whole = bytes.count & ~7
         var offset = 0
-        // All offsets are below `bytes.count`, for `whole` is its multiple of eight below; the loads and stores say
-        // that they are unaligned.
+        // All offsets are below `bytes.count`, for `whole` is its multiple of eight below; the loads and
+        // stores say that they are unaligned.
         while offset < whole {
             let masked = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             bytes.storeBytes(of: masked ^ wide, toByteOffset: offset, as: UInt64.self)
@@ -43,9 +43,11 @@ struct MaskingKey: Hashable, Sendable {
 }
 
 extension ByteBuffer {
-    /// Unmasks the last `count` readable bytes, in place if this buffer alone owns its memory, else in a copy of it.
+    /// Unmasks the last `count` readable bytes, in place if this buffer alone owns its memory, else in a copy
+    /// of it.
     mutating func unmask(last count: Int, with key: MaskingKey) {
         guard count > 0 else { return }
+        // The pointer does not leave the closure. `count` bytes are readable, or the slice traps.
         withUnsafeMutableReadableBytes { bytes in
             key.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[(bytes.count - count)...]))
         }

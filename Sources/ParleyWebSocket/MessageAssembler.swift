@@ -10,8 +10,8 @@ enum WebSocketMessage: Equatable {
     case close(CloseFrame)
 }
 
-/// Puts the parts of frames together to messages, and judges each part as it comes: the order of the frames, the size of
-/// the message, its text.
+/// Puts the parts of frames together to messages, and judges each part as it comes: the order of the frames,
+/// the size of the message, its text.
 struct MessageAssembler {
     private enum Kind { case text, binary }
 
@@ -68,6 +68,8 @@ struct MessageAssembler {
         switch kind {
         case .text:
             let count = part.masked.readableBytes
+            // The pointer does not leave the closure; `message` ends with the `count` bytes that were just
+            // appended.
             let isValid = message.withUnsafeReadableBytes { bytes in
                 utf8.add(UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - count)...]))
             }
@@ -98,8 +100,9 @@ struct MessageAssembler {
         }
     }
 
-    /// Unmasks in the memory of the message. The one copy out of the channel's read buffer, which the channel fills
-    /// again, cannot be spared: for a first part, unmasking the shared slice makes it, of these bytes only.
+    /// Unmasks in the memory of the message. The one copy out of the channel's read buffer, which the channel
+    /// fills again, cannot be spared: for a first part, unmasking the shared slice makes it, of these bytes
+    /// only.
     private static func append(_ part: FrameDecoder.Part, to buffer: inout ByteBuffer) {
         let count = part.masked.readableBytes
         // An empty slice would only keep the read buffer alive.

@@ -1,4 +1,5 @@
-/// SHA-1, RFC 3174. The opening handshake is defined with it and needs no secrecy from it; it is of no use for anything else.
+/// SHA-1, RFC 3174. The opening handshake is defined with it and needs no secrecy from it; it is of no use
+/// for anything else.
 enum SHA1 {
     static let digestBytes = 20
     private static let blockBytes = 64

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Decides when a silent peer is pinged, and when it is given up.
 ///
-/// Hearing something only stores the time. The one timer is set again when it fires, so a busy socket costs one timer
-/// per `pingAfter` and not one per frame.
+/// Hearing something only stores the time. The one timer is set again when it fires, so a busy socket costs
+/// one timer per `pingAfter` and not one per frame.
 struct SilenceClock {
     enum Verdict: Equatable {
         case look(again: NIODeadline)

@@ -1,9 +1,10 @@
-/// Checks UTF-8 (RFC 3629) that arrives in pieces, and fails at the first byte that no continuation can make valid.
+/// Checks UTF-8 (RFC 3629) that arrives in pieces, and fails at the first byte that no continuation can make
+/// valid.
 struct UTF8Validator: Sendable {
     /// How many bytes of the character at the end are still to come.
     private var missing: UInt8 = 0
-    /// The range of the next one of them: narrower than 80...BF after E0 and F0 (overlong), ED (surrogates) and F4
-    /// (beyond U+10FFFF).
+    /// The range of the next one of them: narrower than 80...BF after E0 and F0 (overlong), ED (surrogates)
+    /// and F4 (beyond U+10FFFF).
     private var lowest: UInt8 = 0x80
     private var highest: UInt8 = 0xBF
 

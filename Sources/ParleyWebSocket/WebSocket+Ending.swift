@@ -38,7 +38,8 @@ extension WebSocket {
         self.delegate = nil
         decoder = FrameDecoder()
         assembler = MessageAssembler(messageBytesMax: 0, acceptsBinary: false)
-        // Later, so that it never comes in the middle of the delegate's own call to the socket: a write can fail in there.
+        // Later, so that it never comes in the middle of the delegate's own call to the socket: a write can
+        // fail in there.
         eventLoop.assumeIsolated().execute { delegate.closed(end) }
     }
 
@@ -51,9 +52,9 @@ extension WebSocket {
             WebSocketHandler.wrapOutboundOut(WebSocketFrame.close(frame)), promise: sent)
     }
 
-    /// Ends our half of TCP when the last frame has left, and goes on reading, into nothing, until the peer ends its half or
-    /// `closeTimeout` is over. Closing it all at once would make the kernel send a reset if anything unread had arrived,
-    /// and a reset can take our close frame from the peer before it was read.
+    /// Ends our half of TCP when the last frame has left, and goes on reading, into nothing, until the peer
+    /// ends its half or `closeTimeout` is over. Closing it all at once would make the kernel send a reset if
+    /// anything unread had arrived, and a reset can take our close frame from the peer before it was read.
     private func endOutputAfterLastFrame() {
         guard let closeFrameSent else { return }
         closeFrameSent.assumeIsolated().whenComplete { [self] _ in

@@ -18,8 +18,8 @@ extension WebSocket {
         deliver()
     }
 
-    /// Takes apart what has arrived until there is no more of it, the delegate wants no more, or the socket is over.
-    /// A delegate may pause, resume and close meanwhile.
+    /// Takes apart what has arrived until there is no more of it, the delegate wants no more, or the socket
+    /// is over. A delegate may pause, resume and close meanwhile.
     func deliver() {
         guard !isDelivering else { return }
         isDelivering = true
@@ -77,7 +77,8 @@ extension WebSocket {
     private func lookForSilence() {
         let now = eventLoop.now
         if isReadingPaused {
-            // We would not hear the peer. It is alive if it lets the kernel take our bytes; with none waiting, nobody knows.
+            // We would not hear the peer. It is alive if it lets the kernel take our bytes; with none
+            // waiting, nobody knows.
             let waiting = bufferedBytes
             let taken = bytesWritten - waiting
             if waiting == 0 || taken > bytesTakenAtLastLook { silence.heard(at: now) }

@@ -2,9 +2,10 @@ public import NIOCore
 
 /// One open socket, as its delegate sees it. Bound to its event loop: every call belongs there.
 ///
-/// **When bytes leave.** What is sent while a burst of reads is delivered leaves in one flush at the burst's end, and what is
-/// sent in a `batch` at the end of that; anything else leaves at once. (At once, and not at the end of the loop's tick,
-/// because fan-out sends one frame per socket and tick: a task per socket would cost more than it joins.)
+/// **When bytes leave.** What is sent while a burst of reads is delivered leaves in one flush at the burst's
+/// end, and what is sent in a `batch` at the end of that; anything else leaves at once. (At once, and not at
+/// the end of the loop's tick, because fan-out sends one frame per socket and tick: a task per socket would
+/// cost more than it joins.)
 ///
 /// After a close frame, in whichever direction, `send` does nothing.
 public final class WebSocket {
@@ -32,7 +33,8 @@ public final class WebSocket {
     private var isFlushOwed = false
     /// All that was ever written, to tell whether the kernel takes anything.
     private(set) var bytesWritten = 0
-    /// A ping that came while the peer read nothing. Of several only the newest is answered, so they don't pile up.
+    /// A ping that came while the peer read nothing. Of several only the newest is answered, so they don't
+    /// pile up.
     var owedPong: ByteBuffer?
 
     var silence: SilenceClock
@@ -63,8 +65,8 @@ public final class WebSocket {
     /// False from the first close frame, lost connection or violation on.
     public var isOpen: Bool { handshake.phase == .open }
 
-    /// False while more waits to be sent than the channel's high water mark. Sending is possible nonetheless; whoever
-    /// sends bounds what waits.
+    /// False while more waits to be sent than the channel's high water mark. Sending is possible nonetheless;
+    /// whoever sends bounds what waits.
     public var isWritable: Bool { context?.channel.isWritable ?? false }
 
     /// Bytes written and not yet taken by the kernel. Asks the channel: for decisions, not for every frame.
@@ -124,9 +126,10 @@ public final class WebSocket {
 
     // MARK: - Reading
 
-    /// No more messages are delivered after this, not even those that have arrived, until `resumeReading`; TCP makes the peer
-    /// wait. What arrived is kept: at most what the channel reads at once, and the rest of the kernel's buffer if the peer
-    /// goes away. A peer that is not read is not pinged either, unless output waits and the kernel takes none of it.
+    /// No more messages are delivered after this, not even those that have arrived, until `resumeReading`;
+    /// TCP makes the peer wait. What arrived is kept: at most what the channel reads at once, and the rest of
+    /// the kernel's buffer if the peer goes away. A peer that is not read is not pinged either, unless output
+    /// waits and the kernel takes none of it.
     public func pauseReading() {
         guard isOpen else { return }
         isReadingPaused = true
@@ -161,9 +164,9 @@ public final class WebSocket {
 
     // MARK: - Closing
 
-    /// Begins the close handshake: sends a close frame after all that was sent before; the delegate hears `closed` when the
-    /// peer has answered, or after `closeTimeout`. Messages that arrive from now on are discarded. Does nothing if the
-    /// socket is closing already.
+    /// Begins the close handshake: sends a close frame after all that was sent before; the delegate hears
+    /// `closed` when the peer has answered, or after `closeTimeout`. Messages that arrive from now on are
+    /// discarded. Does nothing if the socket is closing already.
     ///
     /// `reason` is cut off after 123 bytes. A `code` that may not be sent becomes 1011.
     public func close(code: WebSocketCloseCode, reason: String = "") {

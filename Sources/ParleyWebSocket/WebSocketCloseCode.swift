@@ -15,8 +15,9 @@ public struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable, CustomSt
     public static let serviceRestart = WebSocketCloseCode(rawValue: 1012)
     public static let tryAgainLater = WebSocketCloseCode(rawValue: 1013)
 
-    /// Whether the code may stand in a close frame. 1004 is reserved; 1005, 1006 and 1015 are names for what happened
-    /// without a close frame, and must not be sent; 3000 to 4999 belong to libraries and applications.
+    /// Whether the code may stand in a close frame. 1004 is reserved; 1005, 1006 and 1015 are names for what
+    /// happened without a close frame, and must not be sent; 3000 to 4999 belong to libraries and
+    /// applications.
     public var mayBeSent: Bool {
         switch rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true

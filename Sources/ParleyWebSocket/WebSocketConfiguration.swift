@@ -2,7 +2,8 @@ public import NIOCore
 
 /// What a server demands of its sockets. One value serves any number of them.
 public struct WebSocketConfiguration: Sendable {
-    /// The size of a message in bytes, over all its fragments; a bigger one ends with 1009 as soon as a header says so.
+    /// The size of a message in bytes, over all its fragments, below 4 GiB; a bigger one ends with 1009 as
+    /// soon as a header says so.
     public var messageBytesMax: Int
     /// False: a binary message ends with 1003.
     public var acceptsBinary: Bool
@@ -10,8 +11,8 @@ public struct WebSocketConfiguration: Sendable {
     public var pingAfter: TimeAmount
     /// … and ended, if nothing comes for so much longer.
     public var silenceMax: TimeAmount
-    /// The bound of each wait while closing: for the peer's close frame, for the last bytes to leave, for the peer's end of
-    /// the TCP connection.
+    /// The bound of each wait while closing: for the peer's close frame, for the last bytes to leave, for the
+    /// peer's end of the TCP connection.
     public var closeTimeout: TimeAmount
 
     public init(

@@ -20,7 +20,8 @@ public struct WebSocketEnd: Hashable, Sendable {
 
     /// Of the peer's close frame; nil when it held none, or when there was no such frame.
     public var peerCode: WebSocketCloseCode?
-    /// Who began to close. A connection that was lost counts as the peer's doing, unless the server was closing.
+    /// Who began to close. A connection that was lost counts as the peer's doing, unless the server was
+    /// closing.
     public var startedBy: Side
     public var cause: Cause
 

@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// Frames as a server sends them: one piece, not masked. The result is immutable bytes that may go to any number of
-/// sockets, on any thread: encode once, send often.
+/// Frames as a server sends them: one piece, not masked. The result is immutable bytes that may go to any
+/// number of sockets, on any thread: encode once, send often.
 public enum WebSocketFrame {
     /// `payload` must be valid UTF-8.
     public static func text(_ payload: ByteBuffer) -> ByteBuffer {
@@ -33,7 +33,8 @@ public enum WebSocketFrame {
         var payload = ByteBuffer()
         payload.writeInteger((code.mayBeSent ? code : .internalError).rawValue)
         for character in close.reason {
-            guard payload.readableBytes + character.utf8.count <= FrameHeader.controlPayloadBytesMax else { break }
+            let length = payload.readableBytes + character.utf8.count
+            guard length <= FrameHeader.controlPayloadBytesMax else { break }
             payload.writeString(String(character))
         }
         return frame(.close, payload.readableBytesView)

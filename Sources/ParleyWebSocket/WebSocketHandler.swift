@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// The server side of RFC 6455 in a pipeline whose inbound and outbound data are bytes. The last handler, one per channel;
-/// it turns what the channel says into calls to its `WebSocket`.
+/// The server side of RFC 6455 in a pipeline whose inbound and outbound data are bytes. The last handler, one
+/// per channel; it turns what the channel says into calls to its `WebSocket`.
 ///
 /// Works with and without `allowRemoteHalfClosure`.
 public final class WebSocketHandler: ChannelDuplexHandler {

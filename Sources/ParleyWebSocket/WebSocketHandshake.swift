@@ -1,9 +1,10 @@
 public import NIOHTTP1
 
-/// A client's opening handshake, RFC 6455 section 4.2.1, checked for everything but what the application decides.
+/// A client's opening handshake, RFC 6455 section 4.2.1, checked for everything but what the application
+/// decides.
 public struct WebSocketHandshake: Sendable {
     /// An answer that is not 101.
-    public struct Refusal: Error, Hashable, Sendable {
+    public struct Refusal: Error, Equatable, Sendable {
         public var status: HTTPResponseStatus
         public var headers: HTTPHeaders
 
@@ -11,12 +12,6 @@ public struct WebSocketHandshake: Sendable {
             self.status = status
             self.headers = headers
         }
-
-        public static func == (left: Refusal, right: Refusal) -> Bool {
-            left.status == right.status && left.headers == right.headers
-        }
-
-        public func hash(into hasher: inout Hasher) { hasher.combine(status.code) }
     }
 
     /// RFC 6455 section 1.3.

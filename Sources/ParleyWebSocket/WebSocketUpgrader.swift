@@ -8,27 +8,36 @@ public enum WebSocketAdmission<Context: Sendable>: Sendable {
     case refuse(WebSocketHandshake.Refusal)
 }
 
-/// Upgrades HTTP/1.1 requests to WebSocket, behind `configureUpgradableHTTPServerPipeline`. May serve any number of channels.
+/// Upgrades HTTP/1.1 requests to WebSocket, behind `configureUpgradableHTTPServerPipeline`. May serve any
+/// number of channels.
 ///
-/// A handshake that is refused, by RFC 6455 or by `accept`, is answered here and its connection ends; the upgrade's result
-/// fails when it has. (It cannot be left to the HTTP handlers of the application: by then NIO has dropped its head.)
-public final class WebSocketUpgrader<Context: Sendable, UpgradeResult: Sendable>: NIOTypedHTTPServerProtocolUpgrader {
+/// A handshake that is refused, by RFC 6455 or by `accept`, is answered here and its connection ends; the
+/// upgrade's result fails when it has. (It cannot be left to the HTTP handlers of the application: by then
+/// NIO has dropped its head.)
+public final class WebSocketUpgrader<Context: Sendable, UpgradeResult: Sendable>:
+    NIOTypedHTTPServerProtocolUpgrader
+{
+    /// Decides by the request, on the event loop; the channel is for its addresses.
+    public typealias Accept =
+        @Sendable (HTTPRequestHead, WebSocketHandshake, any Channel) -> WebSocketAdmission<Context>
+
     public let supportedProtocol = "websocket"
-    /// None, so that a request that lacks one of them is answered by a proper status instead of being skipped.
+    /// None, so that a request that lacks one of them is answered by a proper status instead of being
+    /// skipped.
     public let requiredUpgradeHeaders: [String] = []
 
     private let configuration: WebSocketConfiguration
-    private let accept: @Sendable (HTTPRequestHead, WebSocketHandshake, any Channel) -> WebSocketAdmission<Context>
+    private let accept: Accept
     private let makeDelegate: @Sendable (Context) -> any WebSocketDelegate
     private let makeResult: @Sendable (any Channel) -> UpgradeResult
 
     /// - Parameters:
-    ///   - accept: Decides by the request, on the event loop; the channel is for its addresses.
+    ///   - accept: Says whether a handshake that is otherwise right is accepted.
     ///   - delegate: Makes the delegate when the upgrade is done, on the event loop.
     ///   - result: What the typed upgrade gives to whoever configured the pipeline.
     public init(
         configuration: WebSocketConfiguration,
-        accept: @escaping @Sendable (HTTPRequestHead, WebSocketHandshake, any Channel) -> WebSocketAdmission<Context>,
+        accept: @escaping Accept,
         delegate: @escaping @Sendable (Context) -> any WebSocketDelegate,
         result: @escaping @Sendable (any Channel) -> UpgradeResult
     ) {
@@ -75,8 +84,9 @@ public final class WebSocketUpgrader<Context: Sendable, UpgradeResult: Sendable>
     }
 
     /// The future fails only when the connection has ended, so that nothing else answers the request.
-    private func refuse(_ refusal: WebSocketHandshake.Refusal, on channel: any Channel) -> EventLoopFuture<HTTPHeaders>
-    {
+    private func refuse(
+        _ refusal: WebSocketHandshake.Refusal, on channel: any Channel
+    ) -> EventLoopFuture<HTTPHeaders> {
         var head = HTTPResponseHead(version: .http1_1, status: refusal.status, headers: refusal.headers)
         head.headers.replaceOrAdd(name: "content-length", value: "0")
         head.headers.replaceOrAdd(name: "connection", value: "close")

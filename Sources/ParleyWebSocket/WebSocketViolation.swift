@@ -1,4 +1,5 @@
-/// What a peer did that ends its connection. `reason` travels in the close frame, so it must stay under 124 bytes.
+/// What a peer did that ends its connection. `reason` travels in the close frame, so it must stay under 124
+/// bytes.
 public struct WebSocketViolation: Error, Hashable, Sendable {
     public let code: WebSocketCloseCode
     public let reason: String

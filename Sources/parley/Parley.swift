@@ -1,4 +1,5 @@
 import ArgumentParser
+import ParleyCore
 
 @main
 struct Parley: AsyncParsableCommand {
@@ -8,6 +9,8 @@ struct Parley: AsyncParsableCommand {
         discussion: """
             `parley cluster up` starts a whole cluster on this machine to try; `parley serve` is one node of a real one.
             """,
-        version: "parley 0.1.0",
-        subcommands: [Serve.self, Load.self])
+        version: "parley \(parleyVersion)",
+        subcommands: [
+            Serve.self, Migrate.self, ClusterCommand.self, Tail.self, Send.self, Rooms.self, Nodes.self, Load.self,
+        ])
 }

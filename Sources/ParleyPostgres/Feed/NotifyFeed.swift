@@ -1,0 +1,78 @@
+internal import Logging
+internal import NIOConcurrencyHelpers
+public import ParleyCore
+
+/// Hears of other nodes' batches by NOTIFY: one connection and one channel for the whole node.
+///
+/// What a notification may have missed is found three ways: everything is read after LISTEN, a heartbeat compares the
+/// numbers of batches, and now and then all local rooms are compared with the database.
+public struct NotifyFeed: ChangeFeed {
+    private let store: PostgresRoomStore
+    private let localRooms: @Sendable () -> [RoomNumber]
+    private let observer: (any ConnectionObserver)?
+
+    /// Against what nobody thought of. Each time a random part more or less, so that nodes spread.
+    static let sweepEvery = Duration.seconds(30)
+    static let sweepJitter = 0.2
+
+    /// - Parameter localRooms: Those with members on this node. Called from any thread.
+    public init(
+        store: PostgresRoomStore, observer: (any ConnectionObserver)? = nil,
+        localRooms: @escaping @Sendable () -> [RoomNumber]
+    ) {
+        self.store = store
+        self.observer = observer
+        self.localRooms = localRooms
+    }
+
+    public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
+        let watch = NIOLockedValueBox(BatchWatch())
+        let connection = NotificationConnection(
+            url: store.configuration.url, channel: Announcement.channel, settings: store.configuration.connection,
+            logger: store.logger, observer: observer,
+            onListening: {
+                watch.withLockedValue { $0.listening() }
+                sink(.resync)
+            },
+            onNotification: { [store] payload, _ in
+                guard let announcement = Announcement(payload: payload) else {
+                    return store.logger.debug("a notification on the channel parley is not of a node")
+                }
+                guard !store.isOwn(writer: announcement.writer) else { return }
+                watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
+                if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
+            })
+        connection.start()
+        await withDiscardingTaskGroup { group in
+            group.addTask { await followHeartbeat(watch, sink) }
+            group.addTask { await sweep(sink) }
+        }
+        await connection.close()
+    }
+
+    private func followHeartbeat(
+        _ watch: NIOLockedValueBox<BatchWatch>, _ sink: @Sendable (FeedEvent) -> Void
+    ) async {
+        for await beats in store.heartbeat.beats() {
+            watch.withLockedValue { $0.committed(beats, at: .now) }
+            do { try await Task.sleep(for: BatchWatch.grace) } catch { return }
+            guard watch.withLockedValue({ $0.isOverdue(at: .now) }) else { continue }
+            store.logger.debug("a batch was not announced: reading all local rooms")
+            sink(.resync)
+        }
+    }
+
+    private func sweep(_ sink: @Sendable (FeedEvent) -> Void) async {
+        while true {
+            let factor = Double.random(in: 1 - Self.sweepJitter...1 + Self.sweepJitter)
+            do { try await Task.sleep(for: Self.sweepEvery * factor) } catch { return }
+            await HeadPages(store: store, rooms: localRooms()).send(to: sink)
+        }
+    }
+}
+
+extension PostgresRoomStore {
+    func isOwn(writer: Int64) -> Bool {
+        registration.current?.writers.values.contains(writer) ?? false
+    }
+}

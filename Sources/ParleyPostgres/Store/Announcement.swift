@@ -1,0 +1,77 @@
+internal import ParleyCore
+
+/// What a node says to the others after a commit: `<writer>:<batch> <room>:<last_seq>:<roster_seq> …`, with 0 for
+/// what it does not speak of.
+struct Announcement: Equatable, Sendable {
+    static let channel = "parley"
+    /// PostgreSQL refuses 8,000 bytes, and the transaction with it.
+    static let bytesMax = 7_900
+    static let roomsMax = 250
+
+    var writer: Int64
+    var batch: Int64
+    var pointers: [RoomPointer]
+
+    /// One or more payloads, each with the writer and the batch. Without rooms too: the batch must not be missed.
+    var payloads: [String] {
+        let head = "\(writer):\(batch)"
+        var payloads: [String] = []
+        var payload = head
+        var rooms = 0
+        for pointer in pointers {
+            let part = " \(pointer.room.value):\(pointer.lastSeq):\(pointer.rosterSeq)"
+            if rooms == Self.roomsMax || payload.utf8.count + part.utf8.count > Self.bytesMax {
+                payloads.append(payload)
+                payload = head
+                rooms = 0
+            }
+            payload += part
+            rooms += 1
+        }
+        return payloads + [payload]
+    }
+
+    init(writer: Int64, batch: Int64, pointers: [RoomPointer]) {
+        self.writer = writer
+        self.batch = batch
+        self.pointers = pointers
+    }
+
+    /// nil for what no node has sent.
+    init?(payload: [UInt8]) {
+        var parts = payload.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)[...]
+        guard payload.count <= Self.bytesMax, let head = parts.popFirst().flatMap(Self.numbers), head.count == 2,
+            parts.count <= Self.roomsMax
+        else { return nil }
+        (writer, batch) = (head[0], head[1])
+        pointers = []
+        pointers.reserveCapacity(parts.count)
+        for part in parts {
+            guard let numbers = Self.numbers(part), numbers.count == 3 else { return nil }
+            pointers.append(
+                RoomPointer(room: RoomNumber(numbers[0]), lastSeq: numbers[1], rosterSeq: numbers[2]))
+        }
+    }
+
+    /// Digits between colons, each number within an `Int64`.
+    private static func numbers(_ text: some Collection<UInt8>) -> [Int64]? {
+        var numbers: [Int64] = []
+        var number: Int64?
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                let (scaled, overflows) = (number ?? 0).multipliedReportingOverflow(by: 10)
+                let (sum, overflowsAgain) = scaled.addingReportingOverflow(Int64(byte - UInt8(ascii: "0")))
+                guard !overflows, !overflowsAgain else { return nil }
+                number = sum
+            case UInt8(ascii: ":"):
+                guard let whole = number else { return nil }
+                numbers.append(whole)
+                number = nil
+            default: return nil
+            }
+        }
+        guard let last = number else { return nil }
+        return numbers + [last]
+    }
+}

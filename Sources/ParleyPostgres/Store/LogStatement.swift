@@ -1,0 +1,94 @@
+internal import ParleyCore
+
+/// Reads of many rooms at once.
+enum LogStatement {
+    /// Rows and bytes of one room in one read; at least one row. More is fetched by reading again.
+    static let rowsMax: Int32 = 512
+    static let bytesMax: Int32 = 1 << 20
+    /// Bytes of one read over all its rooms, about: a room's own share is smaller when there are many.
+    static let bytesTogetherMax: Int32 = 16 << 20
+    static let bytesShareMin: Int32 = 64 << 10
+
+    static let read = Statement(
+        name: "read-log",
+        sql: """
+            SELECT c.room_no, u.first_seq, u.last_seq, u.tag, u.body, r.last_seq
+            FROM unnest($1::int8[], $2::int8[]) c(room_no, after)
+            JOIN parley.room r ON r.room_no = c.room_no
+            CROSS JOIN LATERAL (
+                SELECT w.first_seq, w.last_seq, w.tag, w.body
+                FROM (
+                    SELECT u.first_seq, u.last_seq, u.tag, u.body,
+                        sum(octet_length(u.body)) OVER older - octet_length(u.body) AS bytes_older
+                    FROM parley.update_log u
+                    WHERE u.room_no = c.room_no AND u.last_seq > c.after
+                    WINDOW older AS (ORDER BY u.last_seq ROWS UNBOUNDED PRECEDING)
+                    LIMIT $3::int4
+                ) w
+                WHERE w.bytes_older < $4::int4
+            ) u
+            WHERE r.last_seq > c.after
+            ORDER BY c.room_no, u.last_seq
+            """)
+
+    static func parameters(_ cursors: [LogCursor]) -> [Parameter] {
+        let share = bytesTogetherMax / Int32(clamping: max(1, cursors.count))
+        return [
+            .int8Array(cursors.map(\.room.value)), .int8Array(cursors.map(\.after)), .int4(rowsMax),
+            .int4(min(bytesMax, max(bytesShareMin, share))),
+        ]
+    }
+
+    static func reads(_ rows: Rows) -> [LogRead] {
+        var reads: [LogRead] = []
+        for row in rows {
+            let room = RoomNumber(row.int8(0))
+            let run = Run(from: row.int8(1), to: row.int8(2), tag: row.int4(3), body: row.bytes(4))
+            if reads.last?.room != room { reads.append(LogRead(room: room, runs: [], more: false)) }
+            reads[reads.count - 1].runs.append(run)
+            reads[reads.count - 1].more = run.to < row.int8(5)
+        }
+        return reads
+    }
+
+    static let heads = Statement(
+        name: "heads",
+        sql: """
+            SELECT r.room_no, r.last_seq, r.roster_seq
+            FROM parley.room r
+            WHERE r.room_no = ANY ($1::int8[]) AND r.closed_at IS NULL
+            """)
+}
+
+enum RosterStatement {
+    /// From a cursor of 0 only those who are there; later all whose newest step is newer, also those who have left.
+    static let read = Statement(
+        name: "read-rosters",
+        sql: """
+            SELECT r.room_no, r.roster_seq, r.member_count, m.roster_seq, m.left_at IS NULL, s.client_id::text, s.user_id,
+                m.profile
+            FROM unnest($1::int8[], $2::int8[]) c(room_no, after)
+            JOIN parley.room r ON r.room_no = c.room_no AND r.closed_at IS NULL
+            LEFT JOIN parley.member m
+                ON m.room_no = c.room_no AND m.roster_seq > c.after AND (c.after > 0 OR m.left_at IS NULL)
+            LEFT JOIN parley.session s ON s.session_no = m.session_no
+            ORDER BY r.room_no, m.roster_seq
+            """)
+
+    static func reads(_ rows: Rows) -> [RosterRead] {
+        var reads: [RosterRead] = []
+        for row in rows {
+            let room = RoomNumber(row.int8(0))
+            if reads.last?.room != room {
+                reads.append(RosterRead(room: room, seq: row.int8(1), count: Int(row.int4(2)), changes: []))
+            }
+            guard !row.isNull(3), let client = ClientID(row.text(5)) else { continue }
+            let isThere = row.bool(4)
+            let member = Member(
+                clientID: client, userID: row.textOrNil(6), profile: isThere ? row.bytesOrNil(7) : nil)
+            reads[reads.count - 1].changes.append(
+                RosterChange(seq: row.int8(3), kind: isThere ? .joined : .left, member: member))
+        }
+        return reads
+    }
+}

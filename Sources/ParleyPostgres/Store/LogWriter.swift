@@ -1,0 +1,212 @@
+internal import Logging
+internal import ParleyCore
+
+/// Appends batches on one connection, one at a time, and knows of each what became of it.
+final class LogWriter: Sendable {
+    private let seat: WriterSeat
+    private let announcer: Announcer
+    private let configuration: StoreConfiguration
+    private let logger: Logger
+
+    /// Attempts that end at once without effect: conflicts with other transactions, changes of the connection.
+    private static let attemptsMax = 8
+    private static let readBackPause = Duration.milliseconds(200)
+
+    /// What one transaction did.
+    private enum Effect {
+        /// nil for rooms of which the transaction says nothing.
+        case done([AppendOutcome?])
+        /// A foreign transaction holds one of the rooms, or more than rooms.
+        case lockedOut
+        case unfit(reason: String)
+    }
+
+    init(seat: WriterSeat, configuration: StoreConfiguration, logger: Logger) {
+        self.seat = seat
+        self.announcer = Announcer(connection: seat.connection, isOn: configuration.announce)
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Each room at most once. One call at a time. Throws only when nothing was done.
+    func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
+        guard !appends.isEmpty else { return [] }
+        switch try await commit(appends, skipLocked: false) {
+        case .done(let outcomes): return outcomes.map { $0 ?? .gone }
+        case .unfit(let reason): return try await halve(appends, because: reason)
+        case .lockedOut: break
+        }
+        switch try await commit(appends, skipLocked: true) {
+        case .done(let outcomes): return await tellLockedFromGone(outcomes, appends)
+        case .unfit(let reason): return try await halve(appends, because: reason)
+        case .lockedOut: throw .unavailable(reason: "another transaction holds a table of Parley")
+        }
+    }
+
+    /// Finds the room whose data cannot be stored. Once a half is applied the other must have outcomes too: what
+    /// cannot be tried now is left for another time.
+    private func halve(_ appends: [Append], because reason: String) async throws(StoreError) -> [AppendOutcome] {
+        guard appends.count > 1 else { return [.invalid(reason: reason)] }
+        let middle = appends.count / 2
+        let first = try await append(Array(appends[..<middle]))
+        let second = Array(appends[middle...])
+        do throws(StoreError) {
+            return first + (try await append(second))
+        } catch {
+            return first + second.map { _ in .locked }
+        }
+    }
+
+    private func tellLockedFromGone(_ outcomes: [AppendOutcome?], _ appends: [Append]) async -> [AppendOutcome] {
+        let missing = zip(outcomes, appends).filter { $0.0 == nil }.map(\.1.room)
+        guard !missing.isEmpty else { return outcomes.compactMap { $0 } }
+        var there = Set(missing)
+        do throws(PostgresError) {
+            let rows = try await seat.connection.execute(
+                Self.existingStatement, [.int8Array(missing.map(\.value))])
+            there = Set(rows.map { RoomNumber($0.int8(0)) })
+        } catch {
+            // Then they count as locked; whoever appends to them again hears that they are gone.
+            logger.debug("could not look for locked rooms", metadata: ["error": "\(error)"])
+        }
+        return zip(outcomes, appends).map { $0 ?? (there.contains($1.room) ? .locked : .gone) }
+    }
+
+    // MARK: One transaction
+
+    private func commit(_ appends: [Append], skipLocked: Bool) async throws(StoreError) -> Effect {
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        var attempts = 0
+        while true {
+            attempts += 1
+            let term: WriterSeat.Term
+            do throws(PostgresError) {
+                term = try await seat.take(until: deadline)
+            } catch {
+                throw .unavailable(reason: "\(error)")
+            }
+            announcer.sayAgain(generation: term.generation)
+            let batch = term.lastBatch + 1
+            do throws(PostgresError) {
+                let rows = try await seat.connection.execute(
+                    skipLocked ? AppendStatement.skipping : AppendStatement.waiting,
+                    AppendStatement.parameters(appends, term: term, batch: batch, lease: configuration.lease),
+                    timeout: configuration.requestTimeout, onlyGeneration: term.generation)
+                if let outcomes = AppendStatement.outcomes(rows, of: appends) {
+                    seat.committed(batch, in: term)
+                    announce(batch, outcomes, appends, in: term)
+                    return .done(outcomes)
+                }
+                try await seat.fenced(term)
+            } catch {
+                switch error {
+                case .server:
+                    if error.isLockTimeout { return .lockedOut }
+                    if error.isAboutTheData { return .unfit(reason: "\(error)") }
+                    guard error.isConflict, attempts < Self.attemptsMax else { throw .unavailable(reason: "\(error)") }
+                case .connectionLost:
+                    seat.leave(term)
+                    if let outcomes = try await resolve(batch, of: appends, in: term) {
+                        // Committed, and its chunk is not in the log any more.
+                        return .done(skipLocked ? outcomes : outcomes.map { $0 ?? .appliedUnseen })
+                    }
+                case .unavailable:
+                    // It was not sent because the connection is another one now, or there is none.
+                    guard seat.connection.generation != term.generation, attempts < Self.attemptsMax else {
+                        throw .unavailable(reason: "\(error)")
+                    }
+                case .timedOut, .closed, .cancelled, .fatal:
+                    throw .unavailable(reason: "\(error)")
+                }
+            }
+            guard attempts < Self.attemptsMax else {
+                throw .unavailable(reason: "this batch was turned away \(attempts) times")
+            }
+        }
+    }
+
+    /// The connection was lost before the answer came. nil when the batch was not committed and never will be.
+    ///
+    /// In a task of its own, which the cancellation of the caller does not reach.
+    private func resolve(
+        _ batch: Int64, of appends: [Append], in past: WriterSeat.Term
+    ) async throws(StoreError) -> [AppendOutcome?]? {
+        logger.warning("a batch's answer was lost", metadata: ["writer": "\(past.writer)", "batch": "\(batch)"])
+        let task = Task { () -> Result<[AppendOutcome?]?, PostgresError> in
+            do throws(PostgresError) {
+                return .success(try await self.learn(batch, of: appends, in: past))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch await task.value {
+        case .success(let outcomes): return outcomes
+        case .failure(let error):
+            // The store was closed: whether it was applied, the next node that takes these sessions over will read.
+            throw .unavailable(reason: "the outcome of a batch is not known: \(error)")
+        }
+    }
+
+    private func learn(
+        _ batch: Int64, of appends: [Append], in past: WriterSeat.Term
+    ) async throws(PostgresError) -> [AppendOutcome?]? {
+        while true {
+            let term = try await seat.takeHoweverLong()
+            let isOtherRow = term.writer != past.writer
+            if !isOtherRow, term.lastBatch < batch { return nil }
+            do throws(PostgresError) {
+                let rows = try await seat.connection.execute(
+                    ReadBackStatement.statement, ReadBackStatement.parameters(appends),
+                    onlyGeneration: term.generation)
+                let findings = ReadBackStatement.findings(rows, of: appends)
+                // Without the row only the log can tell.
+                if isOtherRow, findings.allSatisfy({ $0.base == nil }) { return nil }
+                announce(findings, batch, appends, in: term)
+                return zip(findings, appends).map(Self.outcome)
+            } catch {
+                switch error {
+                case .closed, .cancelled, .fatal: throw error
+                case .server, .unavailable, .connectionLost, .timedOut: break
+                }
+            }
+            do { try await Task.sleep(for: Self.readBackPause) } catch { throw .cancelled }
+        }
+    }
+
+    /// Of a room in a batch that was committed; nil when the log has no such chunk.
+    private static func outcome(_ finding: ReadBackStatement.Finding, of append: Append) -> AppendOutcome? {
+        guard let room = finding.room else { return .gone }
+        if let base = finding.base { return .applied(base: base) }
+        return room.claim != append.claim ? .moved(claim: room.claim) : nil
+    }
+
+    // MARK: Hints
+
+    private func announce(
+        _ batch: Int64, _ outcomes: [AppendOutcome?], _ appends: [Append], in term: WriterSeat.Term
+    ) {
+        var pointers: [RoomPointer] = []
+        pointers.reserveCapacity(appends.count)
+        for (outcome, append) in zip(outcomes, appends) {
+            guard case .applied(let base) = outcome else { continue }
+            pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(append.count)))
+        }
+        announcer.say(
+            Announcement(writer: term.writer, batch: batch, pointers: pointers), generation: term.generation)
+    }
+
+    private func announce(
+        _ findings: [ReadBackStatement.Finding], _ batch: Int64, _ appends: [Append], in term: WriterSeat.Term
+    ) {
+        let pointers = zip(findings, appends).compactMap { finding, append in
+            finding.room.map { RoomPointer(room: append.room, lastSeq: $0.lastSeq) }
+        }
+        announcer.say(
+            Announcement(writer: term.writer, batch: batch, pointers: pointers), generation: term.generation)
+    }
+
+    private static let existingStatement = Statement(
+        name: "existing-rooms",
+        sql: "SELECT room_no FROM parley.room WHERE room_no = ANY ($1::int8[]) AND closed_at IS NULL")
+}

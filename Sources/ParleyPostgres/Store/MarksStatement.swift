@@ -1,0 +1,83 @@
+internal import ParleyCore
+
+/// Learns from the log which ids of a member were settled. The log is the record of what was applied; there is no
+/// other.
+enum MarksStatement {
+    /// For members named by room and session, in any number.
+    static let ofMembers = Statement(
+        name: "marks-of-members",
+        sql: """
+            SELECT q.ix::int4, m.profile, applied.id, refused.lists, s.client_id::text
+            FROM unnest($1::int8[], $2::bytea[]) WITH ORDINALITY q(room_no, session_key, ix)
+            JOIN parley.session s ON s.session_key = q.session_key
+            JOIN parley.member m ON m.room_no = q.room_no AND m.session_no = s.session_no
+            \(marks)
+            """)
+
+    static let ofSession = Statement(
+        name: "marks-of-session",
+        sql: """
+            SELECT r.room_no, r.room_id::text, applied.id, refused.lists, s.client_id::text, r.last_seq
+            FROM parley.session s
+            JOIN parley.member m ON m.session_no = s.session_no AND m.left_at IS NULL
+            JOIN parley.room r ON r.room_no = m.room_no AND r.closed_at IS NULL
+            \(marks)
+            WHERE s.session_key = $1::bytea
+            ORDER BY r.room_no
+            """)
+
+    /// From the newest chunk backwards to the first that holds a change of the client with an id; ids rise, so that it
+    /// holds the highest. Looking for the text finds few other chunks, since nodes write the head of each change in just
+    /// this form; but a payload may hold the same text, so that only the changes of a chunk decide.
+    private static let marks = """
+        LEFT JOIN LATERAL (
+            SELECT hit.id
+            FROM (
+                SELECT u.last_seq, (
+                    SELECT max((e.change ->> 'id')::int8)
+                    FROM json_array_elements(('[' || u.body || ']')::json) e(change)
+                    WHERE e.change ->> 'clientId' = s.client_id::text) AS id
+                FROM parley.update_log u
+                WHERE u.room_no = m.room_no AND u.last_seq > m.joined_seq
+                    AND strpos(u.body, '{"clientId":"' || s.client_id::text || '","id":') > 0
+                ORDER BY u.last_seq DESC
+                OFFSET 0
+            ) hit
+            WHERE hit.id IS NOT NULL
+            ORDER BY hit.last_seq DESC
+            LIMIT 1
+        ) applied ON true
+        LEFT JOIN LATERAL (
+            SELECT array_agg(u.refused) AS lists
+            FROM (
+                SELECT u.refused
+                FROM parley.update_log u
+                WHERE u.room_no = m.room_no AND u.last_seq > m.joined_seq AND u.refused IS NOT NULL
+                    AND strpos(' ' || u.refused, ' ' || s.client_id::text || '=') > 0
+                ORDER BY u.last_seq DESC
+                LIMIT \(Limits.refusedMax)
+            ) u
+        ) refused ON true
+        """
+
+    /// Columns 2 to 4 of both.
+    static func marks(_ row: Row) -> Marks {
+        let client = row.text(4)
+        let refused = (row.textArrayOrNil(3) ?? []).flatMap { RefusedList.ids(of: client, in: $0 ?? "") }
+        let applied = row.int8OrNil(2) ?? 0
+        return Marks(
+            lastID: max(applied, refused.max() ?? 0), refused: Set(refused).sorted().suffix(Limits.refusedMax).map { $0 })
+    }
+}
+
+/// The column `refused` of the log: `client=3,5 other=7`.
+enum RefusedList {
+    static func ids(of client: String, in text: String) -> [Int64] {
+        for entry in text.split(separator: " ") {
+            let sides = entry.split(separator: "=", maxSplits: 1)
+            guard sides.count == 2, sides[0] == client else { continue }
+            return sides[1].split(separator: ",").compactMap { Int64($0) }
+        }
+        return []
+    }
+}

@@ -1,0 +1,91 @@
+internal import ParleyCore
+
+/// Many joins and leaves in one call of `parley.change_members`: a function, because it needs several statements, each
+/// with a new snapshot, while the server must have all of it before it takes the first lock.
+enum MemberStatement {
+    static let statement = Statement(
+        name: "change-members",
+        sql: """
+            SELECT ix, outcome::text, room_no, claim, step, roster_seq, member_count, was_known, client_id, user_id,
+                batch
+            FROM parley.change_members(
+                $1::int8, $2::int8, $3::int8, $4::int4, $5::bool, $6::int8[], $7::text[], $8::bytea[], $9::text[],
+                $10::text[], $11::text[], $12::bool[])
+            """)
+
+    static func parameters(
+        _ requests: [MemberRequest], term: WriterSeat.Term, lease: Duration, skipLocked: Bool
+    ) -> [Parameter] {
+        var rooms: [Int64?] = []
+        var ids: [String?] = []
+        var clients: [String?] = []
+        var users: [String?] = []
+        var profiles: [[UInt8]?] = []
+        var onlyHere: [Bool] = []
+        for request in requests {
+            switch request.order {
+            case .join(let enrollment):
+                rooms.append(nil)
+                ids.append(enrollment.room.text)
+                clients.append(enrollment.session.clientID.text)
+                users.append(enrollment.session.userID)
+                profiles.append(enrollment.profile)
+                onlyHere.append(false)
+            case .leave(let withdrawal):
+                rooms.append(withdrawal.room.value)
+                ids.append(nil)
+                clients.append(nil)
+                users.append(nil)
+                profiles.append(nil)
+                onlyHere.append(withdrawal.onlyIfHere)
+            }
+        }
+        return [
+            .int8(term.writer), .int8(term.node.incarnation), .int8(term.epoch), .milliseconds(lease),
+            .bool(skipLocked), .int8Array(rooms), .textArray(ids), .byteaArray(requests.map(\.session.bytes)),
+            .textArray(clients), .textArray(users), .textArray(profiles), .boolArray(onlyHere),
+        ]
+    }
+
+    /// The answer to one request.
+    struct Answer: Sendable {
+        enum Outcome: Sendable {
+            case done
+            case locked
+            case gone
+        }
+        var outcome: Outcome
+        /// nil when there is no such room.
+        var room: RoomNumber?
+        var claim: Int64
+        /// The number of the roster's step; nil when nothing changed.
+        var step: Int64?
+        var rosterSeq: Int64
+        var count: Int
+        /// The session had joined this room before.
+        var wasKnown: Bool
+        /// Of a leave.
+        var clientID: ClientID?
+        var userID: String?
+    }
+
+    /// In the order of the requests; nil when the writer was fenced.
+    static func answers(_ rows: Rows) -> (batch: Int64, answers: [Answer])? {
+        guard let first = rows.first else { return nil }
+        return (first.int8(10), rows.map(answer))
+    }
+
+    private static func answer(_ row: Row) -> Answer {
+        let outcome: Answer.Outcome =
+            switch row.text(1) {
+            case "d": .done
+            case "l": .locked
+            default: .gone
+            }
+        return Answer(
+            outcome: outcome, room: row.int8OrNil(2).map(RoomNumber.init), claim: row.int8OrNil(3) ?? 0,
+            step: row.int8OrNil(4), rosterSeq: row.int8OrNil(5) ?? 0, count: Int(row.int4OrNil(6) ?? 0),
+            wasKnown: row.boolOrNil(7) ?? false, clientID: row.textOrNil(8).flatMap { ClientID($0) },
+            userID: row.textOrNil(9))
+    }
+}

@@ -1,0 +1,123 @@
+internal import Logging
+internal import NIOConcurrencyHelpers
+
+/// What a connection writes: each has a row of its own in `parley.writer`.
+enum WriterKind: String, CaseIterable {
+    case log
+    case apart
+    case roster
+}
+
+/// The rows by which the cluster knows this process.
+struct NodeRows: Sendable, Equatable {
+    var node: Int64
+    var incarnation: Int64
+    var writers: [WriterKind: Int64]
+}
+
+/// Registers this process, and registers it anew when it was declared dead.
+actor NodeRegistration {
+    private let connection: PostgresConnection
+    private let configuration: StoreConfiguration
+    private let logger: Logger
+    private nonisolated let rows = NIOLockedValueBox<NodeRows?>(nil)
+
+    init(connection: PostgresConnection, configuration: StoreConfiguration, logger: Logger) {
+        self.connection = connection
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// nil until `register` has succeeded.
+    nonisolated var current: NodeRows? { rows.withLockedValue { $0 } }
+
+    /// A lost answer leaves rows that nobody uses; their lease ends by itself.
+    func register() async throws(PostgresError) {
+        let answer = try await connection.execute(
+            Self.registerStatement,
+            [
+                .text(configuration.nodeName), .text(configuration.nodeAddress), .text(configuration.version),
+                .milliseconds(configuration.lease),
+            ])
+        guard let new = Self.rows(answer) else { throw .connectionLost(reason: "an answer without rows") }
+        rows.withLockedValue { $0 = new }
+    }
+
+    /// The node was declared dead, or its rows are gone. Does nothing when that has been repaired since `seen`.
+    func renew(_ seen: NodeRows) async throws(PostgresError) {
+        guard current == seen else { return }
+        logger.error(
+            "this node was declared dead by another one; it registers anew",
+            metadata: ["node": "\(seen.node)", "incarnation": "\(seen.incarnation)"])
+        let answer = try await connection.execute(
+            Self.renewStatement, [.int8(seen.node), .milliseconds(configuration.lease)])
+        // Another call may have come by during the wait.
+        guard current == seen else { return }
+        if let new = Self.rows(answer), new.writers.count == WriterKind.allCases.count {
+            rows.withLockedValue { $0 = new }
+        } else {
+            try await register()
+        }
+    }
+
+    /// So that nobody waits for the lease to end. Best effort.
+    func resign() async {
+        guard let rows = current else { return }
+        do throws(PostgresError) {
+            try await connection.execute(Self.resignStatement, [.int8(rows.node)])
+        } catch {
+            logger.info("could not sign off; the lease will end by itself", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private static func rows(_ answer: Rows) -> NodeRows? {
+        guard let first = answer.first else { return nil }
+        var rows = NodeRows(node: first.int8(0), incarnation: first.int8(1), writers: [:])
+        for row in answer {
+            if let kind = WriterKind(rawValue: row.text(3)) { rows.writers[kind] = row.int8(2) }
+        }
+        return rows
+    }
+
+    private static let registerStatement = Statement(
+        name: "register",
+        sql: """
+            WITH n AS (
+                INSERT INTO parley.node (name, address, version) VALUES ($1::text, $2::text, $3::text)
+                RETURNING node_no, incarnation
+            ), w AS (
+                INSERT INTO parley.writer (node_no, incarnation, kind, lease_until)
+                SELECT n.node_no, n.incarnation, k.kind, clock_timestamp() + $4::int4 * interval '1 ms'
+                FROM n, unnest(ARRAY['\(WriterKind.allCases.map(\.rawValue).joined(separator: "', '"))']) k(kind)
+                RETURNING writer_no, kind
+            )
+            SELECT n.node_no, n.incarnation, w.writer_no, w.kind FROM n, w
+            """)
+
+    private static let renewStatement = Statement(
+        name: "renew-registration",
+        sql: """
+            WITH n AS (
+                UPDATE parley.node SET incarnation = incarnation + 1, dead_at = NULL WHERE node_no = $1::int8
+                RETURNING node_no, incarnation
+            ), w AS (
+                UPDATE parley.writer w
+                SET incarnation = n.incarnation, epoch = w.epoch + 1, dead_at = NULL,
+                    lease_until = clock_timestamp() + $2::int4 * interval '1 ms'
+                FROM n
+                WHERE w.node_no = n.node_no
+                RETURNING w.writer_no, w.kind
+            )
+            SELECT n.node_no, n.incarnation, w.writer_no, w.kind FROM n, w
+            """)
+
+    private static let resignStatement = Statement(
+        name: "resign",
+        sql: """
+            WITH w AS (
+                UPDATE parley.writer SET dead_at = clock_timestamp(), backend_pid = NULL, backend_start = NULL
+                WHERE node_no = $1::int8
+            )
+            UPDATE parley.node SET dead_at = clock_timestamp() WHERE node_no = $1::int8
+            """)
+}

@@ -1,0 +1,98 @@
+public import ParleyCore
+
+extension PostgresRoomStore {
+    public func snapshot(_ request: SnapshotRequest) async throws(StoreError) -> Snapshot {
+        switch request.want {
+        case .recent(let count):
+            return try await recent(count, of: request, continuity: .continues)
+        case .after(let point):
+            let seq = max(0, point.seq)
+            let rows = try await reader.read(
+                SnapshotStatement.after,
+                [
+                    .int8(request.room.value), .int8(seq), .int4(Int32(clamping: request.bytesMax)),
+                    .int4(SnapshotStatement.rowsMax), .int4(Int32(Limits.chunkBytesMax)),
+                ])
+            guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
+            switch ResumeJudgement(point, in: reading) {
+            case .continues(let base):
+                let runs = RunTrimming.oldest(
+                    reading.runs.compactMap { $0.suffix(after: base.seq) }, changesMax: .max,
+                    bytesMax: request.bytesMax)
+                return Snapshot(head: reading.head, runs: runs, continuity: .continues, end: runs.last?.end ?? base)
+            case .reset:
+                return try await recent(SnapshotStatement.recentAfterReset, of: request, continuity: .reset)
+            case .diverged:
+                return try await recent(SnapshotStatement.recentAfterReset, of: request, continuity: .diverged)
+            }
+        }
+    }
+
+    private func recent(
+        _ count: Int, of request: SnapshotRequest, continuity: Snapshot.Continuity
+    ) async throws(StoreError) -> Snapshot {
+        let rows = try await reader.read(
+            SnapshotStatement.recent,
+            [
+                .int8(request.room.value), .int4(Int32(clamping: max(0, count))),
+                .int4(Int32(clamping: request.bytesMax)),
+            ])
+        guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
+        let runs = RunTrimming.newest(reading.runs, changesMax: count, bytesMax: request.bytesMax)
+        return Snapshot(head: reading.head, runs: runs, continuity: continuity, end: reading.head)
+    }
+
+    public func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
+        guard !cursors.isEmpty else { return [] }
+        return LogStatement.reads(try await reader.read(LogStatement.read, LogStatement.parameters(cursors)))
+    }
+
+    public func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead] {
+        guard !cursors.isEmpty else { return [] }
+        let rows = try await reader.read(
+            RosterStatement.read, [.int8Array(cursors.map(\.room.value)), .int8Array(cursors.map(\.seq))])
+        return RosterStatement.reads(rows)
+    }
+
+    public func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
+        guard !rooms.isEmpty else { return [] }
+        return try await reader.read(LogStatement.heads, [.int8Array(rooms.map(\.value))]).map {
+            RoomPointer(room: RoomNumber($0.int8(0)), lastSeq: $0.int8(1), rosterSeq: $0.int8(2))
+        }
+    }
+
+    public func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage {
+        var request = request
+        // Places that a client made up must not overflow what is reckoned with them.
+        request.after = request.after.map { max(0, $0) }
+        request.before = request.before.map { max(0, $0) }
+        let limit = Parameter.int4(Int32(clamping: max(0, request.limit)))
+        let bytes = Parameter.int4(Int32(clamping: min(request.bytesMax, Self.historyBytesMax)))
+        let slack = Parameter.int4(Int32(Limits.chunkBytesMax))
+        let before = Parameter.int8(request.before ?? .max)
+        let rows =
+            if let after = request.after {
+                try await reader.read(
+                    HistoryStatement.ascending,
+                    [.int8(request.room.value), .int8(after), before, limit, bytes, slack])
+            } else {
+                try await reader.read(
+                    HistoryStatement.descending, [.int8(request.room.value), before, limit, bytes, slack])
+            }
+        guard let page = HistoryStatement.page(rows, request) else { throw .roomNotFound }
+        return page
+    }
+
+    /// More than any frame holds.
+    private static let historyBytesMax = 64 << 20
+
+    public func memberships(of session: SessionKey) async throws(StoreError) -> [Membership] {
+        let rows = try await reader.read(MarksStatement.ofSession, [.bytea(session.bytes)])
+        return rows.compactMap { row in
+            RoomID(row.text(1)).map {
+                Membership(
+                    id: $0, room: RoomNumber(row.int8(0)), lastSeq: row.int8(5), marks: MarksStatement.marks(row))
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+public import Logging
+internal import NIOConcurrencyHelpers
+public import ParleyCore
+
+/// Rooms in PostgreSQL, shared by all nodes of a cluster.
+///
+/// Several connections, so that none waits for another's kind of work: one writes batches, one joins and leaves, one
+/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold.
+public final class PostgresRoomStore: RoomStore {
+    let configuration: StoreConfiguration
+    let logger: Logger
+    let registration: NodeRegistration
+    let heartbeat: Heartbeat
+    let reader: RoomReader
+
+    /// For joins, leaves and whatever else is durable and not a batch.
+    let registrar: PostgresConnection
+    private let writerConnection: PostgresConnection
+    private let readerConnection: PostgresConnection
+    private let detour: PostgresConnection
+    private let writer: LogWriter
+    private let writerApart: LogWriter
+    private let desk: MemberDesk
+    private let marks: MarksReader
+    private let heartbeatTask = NIOLockedValueBox<Task<Void, Never>?>(nil)
+
+    /// Nothing happens before `start()`.
+    public init(
+        configuration: StoreConfiguration, logger: Logger, observer: (any ConnectionObserver)? = nil
+    ) {
+        func connection(_ role: String, lockTimeout: Duration, durable: Bool = true) -> PostgresConnection {
+            PostgresConnection(
+                role: role, url: configuration.url,
+                settings: configuration.connectionSettings(lockTimeout: lockTimeout, durable: durable),
+                logger: logger, observer: observer)
+        }
+        let registrar = connection("registrar", lockTimeout: configuration.lockTimeout)
+        let writer = connection("writer", lockTimeout: configuration.lockTimeout)
+        let reader = connection("reader", lockTimeout: configuration.lockTimeout, durable: false)
+        let detour = connection("detour", lockTimeout: configuration.lockTimeoutApart)
+        let registration = NodeRegistration(connection: registrar, configuration: configuration, logger: logger)
+        func seat(_ kind: WriterKind, _ connection: PostgresConnection) -> WriterSeat {
+            WriterSeat(
+                kind: kind, connection: connection, registration: registration, configuration: configuration)
+        }
+        self.configuration = configuration
+        self.logger = logger
+        self.registration = registration
+        self.registrar = registrar
+        self.writerConnection = writer
+        self.readerConnection = reader
+        self.detour = detour
+        self.writer = LogWriter(seat: seat(.log, writer), configuration: configuration, logger: logger)
+        self.writerApart = LogWriter(seat: seat(.apart, detour), configuration: configuration, logger: logger)
+        self.desk = MemberDesk(seat: seat(.roster, registrar), configuration: configuration, logger: logger)
+        self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
+        self.marks = MarksReader(reader: self.reader)
+        self.heartbeat = Heartbeat(
+            connection: reader, registration: registration, configuration: configuration, logger: logger)
+    }
+
+    /// Compares versions and registers the node. Once.
+    public func start() async throws(SchemaError) {
+        try await Migrator(url: configuration.url, version: configuration.version, logger: logger).check()
+        for connection in [registrar, writerConnection, readerConnection] { connection.start() }
+        do throws(PostgresError) {
+            try await registration.register()
+        } catch {
+            await closeConnections()
+            throw .unreachable(reason: "could not register this node: \(error)")
+        }
+        let task = Task { [heartbeat] in await heartbeat.run() }
+        heartbeatTask.withLockedValue { $0 = task }
+    }
+
+    /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.
+    public func close() async {
+        let task = heartbeatTask.withLockedValue { task in
+            defer { task = nil }
+            return task
+        }
+        if let task {
+            task.cancel()
+            await task.value
+            await registration.resign()
+        }
+        await closeConnections()
+    }
+
+    private func closeConnections() async {
+        await withDiscardingTaskGroup { group in
+            for connection in [writerConnection, readerConnection, registrar, detour] {
+                group.addTask { await connection.close() }
+            }
+        }
+    }
+
+    /// The number of this process in `parley.nodes`; nil before `start()`.
+    public var nodeNumber: Int64? { registration.current?.node }
+
+    // MARK: The log
+
+    public func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        try await writer.append(appends)
+    }
+
+    public func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
+        detour.start()
+        guard let outcome = try await writerApart.append([append]).first else {
+            throw .unavailable(reason: "no outcome")
+        }
+        return outcome
+    }
+
+    // MARK: Members
+
+    public func enroll(_ enrollment: Enrollment) async throws(StoreError) -> Enrolled {
+        let answer = try await desk.ask(.join(enrollment))
+        guard let room = answer.room else { throw .roomNotFound }
+        let known =
+            answer.wasKnown ? try await marks.read(room: room, session: enrollment.session.key) : nil
+        let member = Member(
+            clientID: enrollment.session.clientID, userID: enrollment.session.userID,
+            profile: enrollment.profile ?? known?.profile)
+        return Enrolled(
+            room: room, claim: answer.claim,
+            change: answer.step.map { RosterChange(seq: $0, kind: .joined, member: member) },
+            rosterSeq: answer.rosterSeq, count: answer.count, marks: known?.marks ?? Marks())
+    }
+
+    public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
+        let answer = try await desk.ask(.leave(withdrawal))
+        let member = answer.clientID.map { Member(clientID: $0, userID: answer.userID) }
+        let change = answer.step.flatMap { step in
+            member.map { RosterChange(seq: step, kind: .left, member: $0) }
+        }
+        return Withdrawn(change: change, rosterSeq: answer.rosterSeq, count: answer.count)
+    }
+}

@@ -1,0 +1,63 @@
+/// Of one node's store.
+public struct StoreConfiguration: Sendable {
+    /// As libpq reads it. Never logged.
+    public var url: String
+    /// How the node calls itself in `parley.nodes`; need not be unique.
+    public var nodeName: String
+    /// Where people reach the node, for `parley.nodes`.
+    public var nodeAddress: String?
+    /// Of Parley, for `parley.nodes`.
+    public var version: String
+
+    /// How long the node may be silent before others are entitled to declare it dead.
+    public var lease: Duration = .seconds(10)
+    public var heartbeatEvery: Duration = .seconds(1)
+    /// What a request has, from the call to the answer. `append` alone may take longer, to learn its outcome.
+    public var requestTimeout: Duration = .seconds(5)
+    /// How long a batch waits for a room that a foreign transaction holds. Well under the server's
+    /// `deadlock_timeout` (1 s), whose check would end one of the two at random.
+    public var lockTimeout: Duration = .milliseconds(200)
+    /// The same for `appendApart`, which holds nobody else up.
+    public var lockTimeoutApart: Duration = .milliseconds(900)
+    /// Tell other nodes of each batch by NOTIFY. Off when they poll.
+    public var announce = true
+    /// The session settings in it are kept, but for those on which the store depends.
+    public var connection = ConnectionSettings()
+
+    public init(url: String, nodeName: String, nodeAddress: String? = nil, version: String) {
+        self.url = url
+        self.nodeName = nodeName
+        self.nodeAddress = nodeAddress
+        self.version = version
+    }
+
+    /// Settings of the connections that read and write rooms.
+    func connectionSettings(lockTimeout: Duration, durable: Bool = true) -> ConnectionSettings {
+        var settings = connection
+        settings.defaultTimeout = requestTimeout
+        let own = [
+            // The database's default may be off.
+            "synchronous_commit": durable ? "on" : "off",
+            // All is written for one order of locks and a new snapshot for each statement.
+            "default_transaction_isolation": "read committed",
+            "default_transaction_read_only": "off",
+            "lock_timeout": "\(lockTimeout.wholeMilliseconds)ms",
+            // Planning anew for each set of parameters would double the cost of a small batch. These plans know
+            // nothing of the tables' size, so that they are told what is right for every size: the indexes.
+            "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",
+            "enable_mergejoin": "off",
+            "jit": "off",
+            "search_path": "pg_catalog",
+        ]
+        settings.sessionSettings.merge(own) { $1 }
+        return settings
+    }
+}
+
+extension Parameter {
+    /// An int4, for `$n::int4 * interval '1 ms'`.
+    static func milliseconds(_ duration: Duration) -> Parameter {
+        .int4(Int32(clamping: duration.wholeMilliseconds))
+    }
+}

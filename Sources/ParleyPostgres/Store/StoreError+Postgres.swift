@@ -1,0 +1,27 @@
+internal import ParleyCore
+
+extension StoreError {
+    /// What a failed read, or a write that may be repeated, means to the caller.
+    init(_ error: PostgresError) {
+        switch error {
+        case .server:
+            self = error.isAboutTheData ? .invalid(reason: "\(error)") : .unavailable(reason: "\(error)")
+        case .unavailable, .connectionLost, .timedOut, .closed, .cancelled, .fatal:
+            self = .unavailable(reason: "\(error)")
+        }
+    }
+}
+
+extension PostgresError {
+    /// Classes 22 and 23: a value that cannot be stored, however often it is tried.
+    var isAboutTheData: Bool {
+        guard let sqlState else { return false }
+        return sqlState.hasPrefix("22") || sqlState.hasPrefix("23")
+    }
+
+    /// Somebody else held a lock for longer than `lock_timeout`.
+    var isLockTimeout: Bool { sqlState == "55P03" }
+
+    /// Undone for the sake of another transaction: worth another try at once.
+    var isConflict: Bool { sqlState == "40P01" || sqlState == "40001" }
+}

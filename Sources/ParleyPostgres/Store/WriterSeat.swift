@@ -1,0 +1,153 @@
+internal import NIOConcurrencyHelpers
+
+/// The right of one connection to write under one row of `parley.writer`.
+///
+/// A new connection takes the row over by raising its epoch: that waits for what an older connection has under way,
+/// voids whatever it may still deliver later, and tells which batch was the last. So nothing is ever guessed.
+final class WriterSeat: Sendable {
+    struct Term: Sendable, Equatable {
+        var writer: Int64
+        var node: NodeRows
+        /// Of the connection: a batch is sent on that one or not at all.
+        var generation: Int
+        var epoch: Int64
+        /// The newest batch that is known to be committed. The next one has the number after it.
+        var lastBatch: Int64
+    }
+
+    let connection: PostgresConnection
+    private let kind: WriterKind
+    private let registration: NodeRegistration
+    private let configuration: StoreConfiguration
+    private let term = NIOLockedValueBox<Term?>(nil)
+
+    /// Pauses between attempts to take the row over.
+    private static let pauseFirst = Duration.milliseconds(20)
+    private static let pauseMax = Duration.milliseconds(500)
+    /// How long an older connection's backend may hold the row before it is ended.
+    private static let backendPatience = Duration.seconds(2)
+
+    init(
+        kind: WriterKind, connection: PostgresConnection, registration: NodeRegistration,
+        configuration: StoreConfiguration
+    ) {
+        self.kind = kind
+        self.connection = connection
+        self.registration = registration
+        self.configuration = configuration
+    }
+
+    /// The term of the present connection. Throws when there is none within the timeout, and nothing was written.
+    func take(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> Term {
+        var pause = Self.pauseFirst
+        let start = ContinuousClock.now
+        while true {
+            if let term = valid { return term }
+            do throws(PostgresError) {
+                return try await takeOver(until: deadline)
+            } catch {
+                switch error {
+                case .closed, .cancelled, .fatal: throw error
+                case .server, .unavailable, .connectionLost, .timedOut:
+                    guard ContinuousClock.now + pause < deadline else { throw error }
+                }
+                if error.isLockTimeout, ContinuousClock.now - start > Self.backendPatience {
+                    await endOlderBackend()
+                }
+            }
+            try await wait(pause)
+            pause = min(pause * 2, Self.pauseMax)
+        }
+    }
+
+    /// The same for one who must know: only the end of the store ends the wait.
+    func takeHoweverLong() async throws(PostgresError) -> Term {
+        while true {
+            do throws(PostgresError) {
+                return try await take(until: .now + configuration.requestTimeout)
+            } catch {
+                switch error {
+                case .closed, .cancelled, .fatal: throw error
+                case .server, .unavailable, .connectionLost, .timedOut: try await wait(Self.pauseMax)
+                }
+            }
+        }
+    }
+
+    /// The batch after the term's last one is committed.
+    func committed(_ batch: Int64, in past: Term) {
+        term.withLockedValue { term in
+            guard term == past else { return }
+            term?.lastBatch = batch
+        }
+    }
+
+    /// The row no longer takes batches of this term: it was declared dead, or is gone.
+    func fenced(_ past: Term) async throws(PostgresError) {
+        term.withLockedValue { if $0 == past { $0 = nil } }
+        try await registration.renew(past.node)
+    }
+
+    /// The answer to what was sent last is lost: the next term will tell.
+    func leave(_ past: Term) {
+        term.withLockedValue { if $0 == past { $0 = nil } }
+    }
+
+    private var valid: Term? {
+        guard let term = term.withLockedValue({ $0 }), term.generation == connection.generation,
+            term.node == registration.current
+        else { return nil }
+        return term
+    }
+
+    private func takeOver(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> Term {
+        let timeLeft = max(.zero, deadline - .now)
+        if connection.generation == nil { try await connection.waitUntilConnected(timeout: timeLeft) }
+        guard let generation = connection.generation, let node = registration.current,
+            let writer = node.writers[kind]
+        else { throw .unavailable(reason: "not connected and registered yet") }
+        let rows = try await connection.execute(
+            Self.takeOverStatement,
+            [.int8(writer), .milliseconds(configuration.lease), .int8(node.incarnation)],
+            timeout: max(.zero, deadline - .now), onlyGeneration: generation)
+        guard let row = rows.first, row.bool(2) else {
+            try await registration.renew(node)
+            throw .unavailable(reason: "this node was declared dead and registers anew")
+        }
+        let new = Term(
+            writer: writer, node: node, generation: generation, epoch: row.int8(0), lastBatch: row.int8(1))
+        term.withLockedValue { $0 = new }
+        return new
+    }
+
+    /// Whatever comes of it, the next attempt shows.
+    private func endOlderBackend() async {
+        guard let writer = registration.current?.writers[kind] else { return }
+        _ = try? await connection.execute(Self.endOlderBackendStatement, [.int8(writer)])
+    }
+
+    private func wait(_ pause: Duration) async throws(PostgresError) {
+        do { try await Task.sleep(for: pause) } catch { throw .cancelled }
+    }
+
+    private static let takeOverStatement = Statement(
+        name: "take-over-writer",
+        sql: """
+            UPDATE parley.writer w
+            SET epoch = w.epoch + 1, lease_until = clock_timestamp() + $2::int4 * interval '1 ms',
+                backend_pid = pg_backend_pid(),
+                backend_start = (
+                    SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
+            WHERE w.writer_no = $1::int8
+            RETURNING w.epoch, w.last_batch, w.incarnation = $3::int8 AND w.dead_at IS NULL
+            """)
+
+    /// A role may end the backends of its own; the start tells a backend from a later one with the same pid.
+    private static let endOlderBackendStatement = Statement(
+        name: "end-older-backend",
+        sql: """
+            SELECT pg_terminate_backend(a.pid)
+            FROM parley.writer w, pg_stat_get_activity(w.backend_pid) a
+            WHERE w.writer_no = $1::int8 AND a.backend_start = w.backend_start AND a.pid <> pg_backend_pid()
+            """)
+}

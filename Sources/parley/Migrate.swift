@@ -1,0 +1,41 @@
+import ArgumentParser
+import Foundation
+import Logging
+import ParleyCore
+import ParleyPostgres
+import ParleySchema
+
+struct Migrate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bring the schema `parley` of a database up to date.",
+        discussion: "Any number of these, and of nodes that start, may run at once: they take turns.")
+
+    @OptionGroup var database: DatabaseOption
+    @Flag(help: "Only say what is applied and what is pending; exit code 1 when something is pending.")
+    var status = false
+    @Flag(help: "Check everything, the rights included, and say what would be applied.")
+    var dryRun = false
+
+    func run() async throws {
+        var logger = Logger(label: "parley")
+        // What it has to say about its connection, it says in its error.
+        logger.logLevel = .critical
+        let migrator = Migrator(url: try database.url(), version: parleyVersion, logger: logger)
+        do {
+            if status {
+                let status = try await migrator.status()
+                for migration in status.applied { print("applied  \(migration.number) \(migration.name)") }
+                for migration in status.pending { print("pending  \(migration.number) \(migration.name)") }
+                guard status.pending.isEmpty else { throw ExitCode.failure }
+            } else {
+                let migrations = try await migrator.migrate(dryRun: dryRun)
+                for migration in migrations {
+                    print("\(dryRun ? "would apply" : "applied") \(migration.number) \(migration.name)")
+                }
+                if migrations.isEmpty { print("up to date") }
+            }
+        } catch let error as SchemaError {
+            throw fail(error.description, code: 69)
+        }
+    }
+}

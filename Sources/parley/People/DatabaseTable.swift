@@ -1,0 +1,38 @@
+import Foundation
+import Logging
+import ParleyPostgres
+
+/// The result of one query, as a table for people.
+struct DatabaseTable {
+    /// How long a command waits for the database.
+    private static let patience = Duration.seconds(10)
+
+    let text: String
+
+    /// - Parameter sql: its columns must all be text.
+    init(of sql: String, named name: String, titles: [String], at url: String) async throws {
+        var logger = Logger(label: "parley")
+        logger.logLevel = .error
+        let connection = PostgresConnection(role: name, url: url, settings: ConnectionSettings(), logger: logger)
+        connection.start()
+        do throws(PostgresError) {
+            try await connection.waitUntilConnected(timeout: Self.patience)
+            let rows = try await connection.execute(Statement(name: name, sql: sql), [], timeout: Self.patience)
+            text = Self.layOut([titles] + rows.map { row in titles.indices.map { row.textOrNil($0) ?? "" } })
+            await connection.close()
+        } catch {
+            await connection.close()
+            throw fail("\(error)", code: 69)
+        }
+    }
+
+    private static func layOut(_ lines: [[String]]) -> String {
+        let widths = lines.reduce(into: Array(repeating: 0, count: lines.first?.count ?? 0)) { widths, line in
+            for (column, cell) in line.enumerated() { widths[column] = max(widths[column], cell.count) }
+        }
+        return lines.map { line in
+            zip(line, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }
+                .joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+        }.joined(separator: "\n")
+    }
+}
