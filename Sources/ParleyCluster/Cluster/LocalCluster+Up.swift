@@ -28,18 +28,19 @@ extension LocalCluster {
     }
 
     private func startMissing(_ settings: ClusterSettings, hasGrown: Bool) async throws {
-        if let postgres = postgres(settings) {
-            switch try await postgres.start() {
-            case .started: say("PostgreSQL started")
-            case .ranAlready: say("PostgreSQL runs already")
-            }
-            if try await postgres.createDatabase(Self.database) { say("database '\(Self.database)' made") }
-        }
-        if let url = try databaseURL(settings) {
-            try await migrate(url)
-        }
+        if let postgres = postgres(settings) { try await start(postgres) }
+        if let url = try databaseURL(settings) { try await migrate(url) }
         try await startNodes(Array(1...settings.nodes), settings)
         if settings.proxy { try await startProxy(settings, hasGrown: hasGrown) }
+    }
+
+    private func start(_ postgres: LocalPostgres) async throws {
+        let outcome = try await postgres.start()
+        switch outcome {
+        case .started: say("PostgreSQL started")
+        case .ranAlready: say("PostgreSQL runs already")
+        }
+        if try await postgres.createDatabase(Self.database) { say("database '\(Self.database)' made") }
     }
 
     private func migrate(_ url: String) async throws {

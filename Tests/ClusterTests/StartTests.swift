@@ -1,0 +1,94 @@
+import Foundation
+import ParleyCluster
+import TestPostgres
+import Testing
+
+/// A node that cannot start says why in one line on standard error, and ends with a code other than 0.
+@Suite("A node that cannot start")
+struct StartTests {
+    private func serve(_ arguments: [String]) async throws -> Command.Finished {
+        try await Command(TestNode.executable.path, ["serve", "--port", "0", "--log-level", "critical"] + arguments)
+            .run(within: .seconds(60))
+    }
+
+    private func check(_ finished: Command.Finished, code: Int32, says words: [String]) {
+        #expect(finished.exitCode == code)
+        let lines = finished.errors.split(separator: "\n")
+        #expect(lines.count == 1, "\(finished.errors)")
+        for word in words { #expect(finished.errors.contains(word), "\(finished.errors)") }
+    }
+
+    @Test("without a way to know clients")
+    func anonymous() async throws {
+        check(try await serve(["--store", "memory"]), code: 64, says: ["--allow-anonymous"])
+    }
+
+    @Test("without a database")
+    func noDatabase() async throws {
+        check(try await serve(["--allow-anonymous"]), code: 64, says: ["--database-url", "--store memory"])
+    }
+
+    @Test("with a database that is not there")
+    func wrongDatabase() async throws {
+        let url = try await TestPostgres.shared.makeDatabase()
+        let wrong = url.replacing(url.split(separator: "/").last ?? "", with: "no_such_database")
+        check(
+            try await serve(["--allow-anonymous", "--database-url", wrong]), code: 69,
+            says: ["no_such_database", "does not exist"])
+    }
+
+    @Test("with a server that is not there")
+    func unreachable() async throws {
+        let port = try TCPPort.free()
+        check(
+            try await serve(["--allow-anonymous", "--database-url", "postgresql://nobody@127.0.0.1:\(port)/x"]), code: 69,
+            says: ["127.0.0.1"])
+    }
+
+    @Test("with a port that is in use")
+    func portInUse() async throws {
+        let node = try await TestNode.start("n1", ["--store", "memory"])
+        check(
+            try await serve(["--allow-anonymous", "--store", "memory", "--port", "\(node.port)"]), code: 69,
+            says: ["\(node.port)", "in use", "--port"])
+        await node.kill()
+    }
+
+    @Test("without the right to make the schema")
+    func missingRights() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.query("CREATE ROLE poor LOGIN")
+        _ = try await server.createDatabase("rights")
+        let url = try server.url(database: "rights").replacing("parley@", with: "poor@")
+        check(
+            try await serve(["--allow-anonymous", "--database-url", url]), code: 69, says: ["poor", "GRANT CREATE"])
+        _ = try await server.stop(.immediate)
+    }
+
+    @Test("with a schema that is newer than the program")
+    func newerSchema() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("newer")
+        let url = try server.url(database: "newer")
+        _ = try await Command(TestNode.executable.path, ["migrate", "--database-url", url]).run(within: .seconds(60))
+        _ = try await server.query(
+            """
+            INSERT INTO parley.migration (number, name, parley_version, older_nodes_go_on)
+            VALUES (9999, 'from_the_future', '99.0', false)
+            """, database: "newer")
+        check(
+            try await serve(["--allow-anonymous", "--database-url", url]), code: 69, says: ["9999", "newer Parley"])
+        _ = try await server.stop(.immediate)
+    }
+
+    @Test("with a setting out of its range, or in the environment")
+    func settings() async throws {
+        check(
+            try await serve(["--allow-anonymous", "--store", "memory", "--tick-ms", "0"]), code: 64, says: ["--tick-ms", "1 to"])
+        var command = Command(TestNode.executable.path, ["serve", "--store", "memory"])
+        command.environment["PARLEY_TICK_MS"] = "soon"
+        check(try await command.run(within: .seconds(60)), code: 64, says: ["PARLEY_TICK_MS", "soon"])
+    }
+}
