@@ -68,7 +68,7 @@ let package = Package(
                 "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub",
                 nio, nioHTTP, nioHTTPTypes, nioHTTPTypesHTTP1, httpTypes, nioLocks, logging, crypto, collections,
                 hummingbird, hummingbirdCore,
-            ], swiftSettings: strict),
+            ], resources: [.embedInCode("Web/Page")], swiftSettings: strict),
         .target(
             name: "ParleyClient",
             dependencies: [nio, nioPosix, nioHTTP, .product(name: "NIOWebSocket", package: "swift-nio")],
@@ -98,12 +98,21 @@ let package = Package(
         .testTarget(
             name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
-        .testTarget(name: "ParleyHubTests", dependencies: ["ParleyHub", "ParleyCore", nio], swiftSettings: strict),
+        .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
+        .testTarget(name: "ParleyMemoryTests", dependencies: ["ParleyMemory", "ParleyCore"], swiftSettings: strict),
+        .testTarget(
+            name: "ParleyHubTests",
+            dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
+            swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.
         .target(name: "TestPostgres", dependencies: ["ParleyCluster"], path: "Tests/TestPostgres", swiftSettings: strict),
         .testTarget(
             name: "ParleyClusterTests", dependencies: ["ParleyCluster", "TestPostgres"], swiftSettings: strict),
+        .testTarget(
+            name: "PostgresTests",
+            dependencies: ["ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", logging, nioLocks],
+            swiftSettings: strict),
         .testTarget(
             name: "ClusterTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
             swiftSettings: strict),

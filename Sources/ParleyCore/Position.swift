@@ -15,10 +15,15 @@ public struct Position: Hashable, Sendable, CustomStringConvertible {
     public init?(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         guard parts.count == 2, (1...19).contains(parts[0].count), (1...8).contains(parts[1].count),
-            parts[0].allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            parts[0].allSatisfy(Self.isDigit), parts[1].allSatisfy({ Self.isDigit($0) || Self.isLetterDigit($0) }),
             let seq = Seq(Substring(parts[0])), let tag = UInt32(Substring(parts[1]), radix: 16)
         else { return nil }
         self.init(seq: seq, tag: Tag(bitPattern: tag))
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    private static func isLetterDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
     }
 
     public var description: String { "\(seq)-\(String(UInt32(bitPattern: tag), radix: 16))" }

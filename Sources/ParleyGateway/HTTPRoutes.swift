@@ -18,6 +18,7 @@ package struct HTTPRoutes: Sendable {
 
     package func router() -> Router<BasicRequestContext> {
         let router = Router()
+        PageRoutes.add(to: router)
         router.get("/health/live") { _, _ in Response.text("live\n") }
         router.get("/health/ready") { _, _ in
             if gateway.isDraining { return Response.text("draining\n", status: .serviceUnavailable) }

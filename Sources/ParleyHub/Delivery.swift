@@ -8,11 +8,22 @@ enum Delivery: Sendable {
     case update(RoomNumber, from: Seq, to: Seq, framed: ByteBuffer)
     /// Who came or went. `onlyAbout`: the frame speaks of this client alone, who need not be told.
     case presence(RoomNumber, onlyAbout: ClientID?, framed: ByteBuffer)
-    /// What a subscription that is behind is missing, up to `to`. `isAll`: from here on the broadcasts continue it.
-    case page(SubscriptionID, to: Seq, isAll: Bool, frames: [ByteBuffer])
+    case page(Page)
     /// The page could not be read now.
     case pageFailed(SubscriptionID)
     /// The client's copy cannot be continued: here is another.
     case reset(SubscriptionID, to: Seq, frame: ByteBuffer)
     case settled([Ticket], InputEnd)
+
+    /// What a subscription that is behind is missing.
+    struct Page {
+        var subscription: SubscriptionID
+        /// Up to here.
+        var to: Seq
+        /// From here on the broadcasts continue it.
+        var isAll: Bool
+        /// The whole roster is among the frames, or how many there are when it is too long.
+        var hasRoster: Bool
+        var frames: [ByteBuffer]
+    }
 }

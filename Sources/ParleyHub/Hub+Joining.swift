@@ -78,12 +78,12 @@ extension Hub {
     /// Reads what a home begins with. Called when the home is known to the feed already.
     func loadHome(of room: RoomNumber, id: RoomID) {
         Task {
-            let result: Result<RoomHome, StoreError>
+            let result: Result<RoomHome.Start, StoreError>
             do throws(StoreError) {
                 let snapshot = try await store.snapshot(SnapshotRequest(room: room, want: .recent(0), bytesMax: 1))
                 let rosters = try await store.readRosters([RosterCursor(room: room, seq: 0)])
                 let roster = rosters.first ?? RosterRead(room: room, seq: 0, count: 0, changes: [])
-                result = .success(RoomHome(id: id, at: snapshot.head, roster: roster, tick: settings.tick))
+                result = .success(RoomHome.Start(id: id, head: snapshot.head, roster: roster))
             } catch {
                 result = .failure(error)
             }
@@ -117,7 +117,9 @@ extension Hub {
                     let page = runs.fitting(bytesMax: settings.updateBytesMax)
                     let end = page.last?.end ?? first.end
                     let frame = ServerFrame.update(roomID: roomID, runs: page, position: end)
-                    post(.page(subscription, to: end.seq, isAll: false, frames: [frame]), to: loop)
+                    let delivery = Delivery.Page(
+                        subscription: subscription, to: end.seq, isAll: false, hasRoster: false, frames: [frame])
+                    post(.page(delivery), to: loop)
                 } else {
                     try await reset(subscription, room: room, roomID: roomID, loop: loop)
                 }

@@ -12,6 +12,7 @@ extension Hub: WriterDelegate, Reader.Delegate {
                 }
             )
         }
+        observe(.wrote(changes: parts.reduce(0) { $0 + $1.part.append.count }))
         onHomes(of: runs, by: \.room) { $0.committed($1) }
     }
 
@@ -22,6 +23,7 @@ extension Hub: WriterDelegate, Reader.Delegate {
     }
 
     package func readLog(_ rooms: [RoomNumber], found: [LogRead]) {
+        observe(.read(runs: found.reduce(0) { $0 + $1.runs.count }))
         let byRoom = Dictionary(found.map { ($0.room, $0) }) { first, _ in first }
         onHomes(of: rooms, by: \.self) { $0.logRead($1, found: byRoom) }
     }

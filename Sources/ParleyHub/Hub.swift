@@ -17,6 +17,8 @@ package final class Hub: Sendable {
     private let loops: [any EventLoop]
     private let shards: [NIOLoopBoundBox<HubShard?>]
     private let mailboxes: [Mailbox<Delivery>]
+    private let writerExecutor: EventLoopTaskExecutor
+    private let readerExecutor: EventLoopTaskExecutor
     private let openRooms = NIOLockedValueBox<Set<RoomNumber>>([])
 
     /// - Parameter group: the sockets' event loops; each gets a shard.
@@ -38,13 +40,16 @@ package final class Hub: Sendable {
         settings: HubSettings, store: any RoomStore, loops: [any EventLoop], logger: Logger,
         observer: @escaping @Sendable (HubEvent) -> Void
     ) {
+        let (writerLoop, readerLoop) = (loops[0], loops[loops.count - 1])
+        writerExecutor = EventLoopTaskExecutor(writerLoop)
+        readerExecutor = EventLoopTaskExecutor(readerLoop)
         self.settings = settings
         self.store = store
         self.loops = loops
         self.logger = logger
         self.observer = observer
-        writer = Writer(store: store, patience: settings.patience, logger: logger)
-        reader = Reader(store: store, logger: logger)
+        writer = Writer(store: store, patience: settings.patience, rhythm: settings.rhythm, loop: writerLoop, logger: logger)
+        reader = Reader(store: store, rhythm: settings.rhythm, loop: readerLoop, logger: logger)
         let shards = loops.map { NIOLoopBoundBox<HubShard?>.makeEmptyBox(eventLoop: $0) }
         self.shards = shards
         mailboxes = zip(loops, shards).map { loop, shard in
@@ -55,8 +60,8 @@ package final class Hub: Sendable {
     /// Runs until the task is cancelled. Nothing is written or read without it.
     package func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await self.writer.run() }
-            group.addTask { await self.reader.run() }
+            group.addTask(executorPreference: writerExecutor) { await self.writer.run() }
+            group.addTask(executorPreference: readerExecutor) { await self.reader.run() }
         }
     }
 

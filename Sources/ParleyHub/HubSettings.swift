@@ -5,6 +5,8 @@ package struct HubSettings: Sendable {
     package var limits = Limits()
     /// At most one update per room and member in this time.
     package var tick: TimeAmount = .milliseconds(20)
+    /// Between two transactions of the writer, and between two reads of the reader, from start to start.
+    package var rhythm: TimeAmount = .milliseconds(5)
     /// How long an input waits for the database before its client is told `unavailable`.
     package var patience: TimeAmount = .seconds(5)
     /// How long a member whose socket was lost stays a member.

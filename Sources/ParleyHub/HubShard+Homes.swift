@@ -27,14 +27,15 @@ extension HubShard {
         }
     }
 
-    func opened(_ room: RoomNumber, _ result: Result<RoomHome, StoreError>) {
+    func opened(_ room: RoomNumber, _ result: Result<RoomHome.Start, StoreError>) {
         guard let residence = residences[room], case .opening(let opening) = residence.state else { return }
         switch result {
-        case .success(var home):
+        case .success(let start):
+            let home = RoomHome(start, tick: hub.settings.tick)
             home.announced(opening.announced)
             if opening.hasUnseen { hub.reader.wantLog(of: room, after: home.cursors.log) }
             residence.state = .open(home)
-            readWhatIsMissing(residence, room)
+            readWhatIsMissing(home, room)
             for continuation in opening.waiting { continuation.resume(returning: .success(())) }
         case .failure(let error):
             residences[room] = nil
@@ -57,13 +58,11 @@ extension HubShard {
     /// Resumes when the room has broadcast `seq` and knows its roster up to `rosterSeq`, or has no home any more.
     func whenReached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64, _ continuation: CheckedContinuation<Void, Never>) {
         guard let residence = residences[room] else { return continuation.resume() }
-        let isReached = residence.withHome { home in
-            home.announced(RoomPointer(room: room, lastSeq: seq, rosterSeq: rosterSeq))
-            return home.flushed.seq >= seq && home.roster.seq >= rosterSeq
-        }
-        guard isReached == false else { return continuation.resume() }
+        guard let home = residence.home else { return continuation.resume() }
+        home.announced(RoomPointer(room: room, lastSeq: seq, rosterSeq: rosterSeq))
+        guard home.flushed.seq < seq || home.roster.seq < rosterSeq else { return continuation.resume() }
         residence.waiters.append(.init(seq: seq, rosterSeq: rosterSeq, continuation: continuation))
-        readWhatIsMissing(residence, room)
+        readWhatIsMissing(home, room)
     }
 
     /// What a home can tell about its room.
@@ -78,14 +77,14 @@ extension HubShard {
 
     /// nil when the room has no home any more.
     func view(_ room: RoomNumber, after seq: Seq) -> View? {
-        guard case .open(let home)? = residences[room]?.state else { return nil }
+        guard let home = residences[room]?.home else { return nil }
         return View(
             flushed: home.flushed, roster: home.roster.roster(atMost: hub.settings.limits.roster),
             count: home.roster.count, news: home.broadcast(after: seq))
     }
 
     func membersPage(_ room: RoomNumber, after: String?, limit: Int) -> (count: Int, members: [Member], more: Bool)? {
-        guard case .open(let home)? = residences[room]?.state else { return nil }
+        guard let home = residences[room]?.home else { return nil }
         let page = home.roster.page(after: after, limit: limit)
         return (home.roster.count, page.members, page.more)
     }
@@ -130,7 +129,7 @@ extension HubShard {
     /// Hints may have been lost: read every room from its cursors.
     func resync() {
         for (room, residence) in residences {
-            guard case .open(let home) = residence.state else { continue }
+            guard let home = residence.home else { continue }
             hub.reader.wantLog(of: room, after: home.cursors.log)
             hub.reader.wantRoster(of: room, after: home.cursors.roster)
         }
@@ -158,53 +157,54 @@ extension HubShard {
 
     /// Lets the room learn something, then reads what it is missing and says what it has to say.
     private func change(
-        _ room: RoomNumber, _ body: (inout RoomHome) -> Void, whileOpening: (inout Residence.Opening) -> Void
+        _ room: RoomNumber, _ body: (RoomHome) -> Void, whileOpening: (inout Residence.Opening) -> Void
     ) {
         guard let residence = residences[room] else { return }
         switch residence.state {
         case .opening(var opening):
             whileOpening(&opening)
             residence.state = .opening(opening)
-        case .open:
-            residence.withHome(body)
-            readWhatIsMissing(residence, room)
-            speak(residence, room)
+        case .open(let home):
+            body(home)
+            readWhatIsMissing(home, room)
+            speak(residence, home, room)
         }
     }
 
-    private func readWhatIsMissing(_ residence: Residence, _ room: RoomNumber) {
-        residence.withHome { home in
-            if let seq = home.startLogRead() { hub.reader.wantLog(of: room, after: seq) }
-            if let seq = home.startRosterRead() { hub.reader.wantRoster(of: room, after: seq) }
-        }
+    private func readWhatIsMissing(_ home: RoomHome, _ room: RoomNumber) {
+        if let seq = home.startLogRead() { hub.reader.wantLog(of: room, after: seq) }
+        if let seq = home.startRosterRead() { hub.reader.wantRoster(of: room, after: seq) }
     }
 
     // MARK: - Speaking
 
-    private func speak(_ residence: Residence, _ room: RoomNumber) {
-        residence.withHome { home in
-            guard home.hasNews else { return }
+    private func speak(_ residence: Residence, _ home: RoomHome, _ room: RoomNumber) {
+        if home.hasNews {
             switch home.wantToSpeak(at: .now()) {
-            case .now: flush(&home, room, residence.interest)
+            case .now: flush(home, room, residence.interest)
             case .scheduled: break
             case .after(let time): scheduleTick(room, in: time)
             }
         }
-        settleWaiters(residence)
+        settleWaiters(residence, home)
     }
 
     private func scheduleTick(_ room: RoomNumber, in time: TimeAmount) {
-        loop.assumeIsolated().scheduleTask(in: time) { [weak self] in
-            guard let self, let residence = self.residences[room] else { return }
-            residence.withHome { home in
-                home.tickIsDue(at: .now())
-                self.flush(&home, room, residence.interest)
-            }
-            self.speak(residence, room)
+        let (beat, isNew) = ticks.add(room, due: .now() + time)
+        guard isNew else { return }
+        loop.assumeIsolated().scheduleTask(deadline: beat) { [weak self] in self?.tick(beat) }
+    }
+
+    private func tick(_ beat: NIODeadline) {
+        for room in ticks.take(beat) {
+            guard let residence = residences[room], let home = residence.home else { continue }
+            home.tickIsDue(at: beat)
+            flush(home, room, residence.interest)
+            speak(residence, home, room)
         }
     }
 
-    private func flush(_ home: inout RoomHome, _ room: RoomNumber, _ interest: [Int]) {
+    private func flush(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
         let news = home.takeNews()
         let roster = news.isEmpty ? nil : home.roster.roster(atMost: hub.settings.limits.roster)
         if !news.joined.isEmpty {
@@ -220,6 +220,7 @@ extension HubShard {
         }
         guard let update = home.takeUpdate(bytesMax: hub.settings.updateBytesMax), let first = update.runs.first
         else { return }
+        hub.observe(.updated)
         let frame = ServerFrame.update(roomID: home.id, runs: update.runs, position: update.end)
         post(.update(room, from: first.from, to: update.end.seq, framed: hub.settings.framed(frame)), interest)
     }
@@ -229,16 +230,19 @@ extension HubShard {
     func sendRecent(
         to subscription: SubscriptionID, on loop: Int, room: RoomNumber, after seq: Seq, withRoster: Bool
     ) -> Bool {
-        guard let view = view(room, after: seq), case .open(let home)? = residences[room]?.state,
+        guard let home = residences[room]?.home, let view = view(room, after: seq),
             let runs = view.news, view.flushed.seq >= seq
         else { return false }
         var frames: [ByteBuffer] = []
-        if withRoster, let roster = view.roster, !roster.isEmpty {
+        if withRoster {
             frames.append(
-                ServerFrame.presenceJoined(roomID: home.id, count: view.count, joined: roster, clients: roster))
+                ServerFrame.presenceJoined(
+                    roomID: home.id, count: view.count, joined: view.roster ?? [], clients: view.roster))
         }
         if !runs.isEmpty { frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: view.flushed)) }
-        hub.post(.page(subscription, to: view.flushed.seq, isAll: true, frames: frames), to: loop)
+        let page = Delivery.Page(
+            subscription: subscription, to: view.flushed.seq, isAll: true, hasRoster: withRoster, frames: frames)
+        hub.post(.page(page), to: loop)
         return true
     }
 
@@ -246,8 +250,7 @@ extension HubShard {
         for (loop, count) in interest.enumerated() where count > 0 { hub.post(delivery, to: loop) }
     }
 
-    private func settleWaiters(_ residence: Residence) {
-        guard case .open(let home) = residence.state else { return }
+    private func settleWaiters(_ residence: Residence, _ home: RoomHome) {
         for waiter in residence.takeWaiters(seq: home.flushed.seq, rosterSeq: home.roster.seq) {
             waiter.continuation.resume()
         }

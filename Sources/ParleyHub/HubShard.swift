@@ -8,8 +8,10 @@ import ParleyWire
 package final class HubShard {
     package let index: Int
     package let loop: any EventLoop
-    unowned let hub: Hub
+    /// Each holds the other, until the process ends: a loop may have something left to do when all else has stopped.
+    let hub: Hub
     var residences: [RoomNumber: Residence] = [:]
+    var ticks: TickSchedule
     private var subscriptions: [SubscriptionID: Subscription] = [:]
     private var locals: [RoomNumber: [Subscription]] = [:]
     private var lastSubscription: UInt64 = 0
@@ -18,6 +20,7 @@ package final class HubShard {
         self.index = index
         self.loop = loop
         self.hub = hub
+        ticks = TickSchedule(tick: hub.settings.tick)
     }
 
     // MARK: - Subscriptions of this loop
@@ -73,14 +76,11 @@ package final class HubShard {
     }
 
     private func catchUp(_ subscription: Subscription) {
-        guard case .behind(let seq, isFetching: false) = subscription.flow, !subscription.sink.isCongested else {
-            return
-        }
+        guard let seq = subscription.needsPage, !subscription.sink.isCongested else { return }
         subscription.flow = .behind(after: seq, isFetching: true)
         hub.fetchPage(
             for: subscription.id, room: subscription.room, roomID: subscription.roomID, after: seq,
             withRoster: subscription.missedPresence, loop: index)
-        subscription.missedPresence = false
     }
 
     // MARK: - Deliveries to this loop
@@ -90,7 +90,7 @@ package final class HubShard {
             switch delivery {
             case .update(let room, let from, let to, let framed): broadcast(room, from: from, to: to, framed)
             case .presence(let room, let only, let framed): tellPresence(room, onlyAbout: only, framed)
-            case .page(let id, let to, let isAll, let frames): received(page: frames, to: to, isAll: isAll, for: id)
+            case .page(let page): received(page)
             case .pageFailed(let id): pageFailed(for: id)
             case .reset(let id, let to, let frame): reset(id, to: to, frame)
             case .settled(let tickets, let end): settle(tickets, as: end)
@@ -126,17 +126,15 @@ package final class HubShard {
         }
     }
 
-    private func received(page frames: [ByteBuffer], to: Seq, isAll: Bool, for id: SubscriptionID) {
-        guard let subscription = subscriptions[id], case .behind(_, isFetching: true) = subscription.flow else {
-            return
-        }
-        for frame in frames { subscription.sink.send(frame) }
-        if isAll {
-            subscription.flow = .live(after: to)
-        } else {
-            subscription.flow = .behind(after: to, isFetching: false)
-            catchUp(subscription)
-        }
+    private func received(_ page: Delivery.Page) {
+        guard let subscription = subscriptions[page.subscription],
+            case .behind(_, isFetching: true) = subscription.flow
+        else { return }
+        for frame in page.frames { subscription.sink.send(frame) }
+        // What was held back before the page came was said before the page was made.
+        if page.hasRoster { subscription.missedPresence = false }
+        subscription.flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, isFetching: false)
+        catchUp(subscription)
     }
 
     private func pageFailed(for id: SubscriptionID) {

@@ -124,11 +124,16 @@ package struct Ledger {
         return flight == .open
     }
 
-    /// The client was told `unavailable`, although the batch with `id` may yet turn out to be durable.
-    package mutating func leftOpen(_ id: Int64) {
-        guard inFlight[id] != nil else { return }
+    /// The batch with `id` takes too long and may yet turn out to be durable. True when the client is to be told
+    /// `unavailable`: neither was it told so already, nor has the id come to its end.
+    package mutating func leftOpen(_ id: Int64) -> Bool {
+        switch inFlight[id] {
+        case nil, .open: return false
+        case .first, .repeated: break
+        }
         inFlight[id] = .open
         remember(id)
+        return true
     }
 
     /// The client joined again: what waited to be sent again is given up.

@@ -1,5 +1,6 @@
 package import Logging
 import NIOConcurrencyHelpers
+package import NIOCore
 package import ParleyCore
 
 /// Reads what is missing from the log and the rosters, for all rooms of the node together: what is asked for while one
@@ -26,9 +27,14 @@ package final class Reader: Sendable {
     private let delegate: NIOLockedValueBox<(any Delegate)?> = NIOLockedValueBox(nil)
     private let store: any RoomStore
     private let logger: Logger
+    /// From the start of a read to that of the next.
+    private let rhythm: TimeAmount
+    private let loop: any EventLoop
 
-    package init(store: any RoomStore, logger: Logger) {
+    package init(store: any RoomStore, rhythm: TimeAmount, loop: any EventLoop, logger: Logger) {
         self.store = store
+        self.rhythm = rhythm
+        self.loop = loop
         self.logger = logger
     }
 
@@ -53,13 +59,12 @@ package final class Reader: Sendable {
 
     /// Runs until the task is cancelled.
     package func run() async {
+        var rhythm = Rhythm(rhythm)
         while !Task.isCancelled {
+            if state.withLockedValue({ $0.logs.isEmpty && $0.rosters.isEmpty }) { await sleepUntilWanted() }
+            await rhythm.wait(on: loop)
             let (logs, rosters) = state.withLockedValue { state in
                 (Self.take(&state.logs), Self.take(&state.rosters))
-            }
-            if logs.isEmpty, rosters.isEmpty {
-                await sleepUntilWanted()
-                continue
             }
             async let logsRead: Bool = readLogs(logs)
             async let rostersRead: Bool = readRosters(rosters)

@@ -32,14 +32,10 @@ final class Residence {
         interest = Array(repeating: 0, count: loops)
     }
 
-    /// Changes the home in place; nil when it does not stand yet.
-    @discardableResult
-    func withHome<Result>(_ body: (inout RoomHome) -> Result) -> Result? {
-        guard case .open(var home) = state else { return nil }
-        // Taken out meanwhile, or each change would copy all that the home holds.
-        state = .opening(Opening(announced: RoomPointer(room: RoomNumber(0))))
-        defer { state = .open(home) }
-        return body(&home)
+    /// nil while it does not stand yet.
+    var home: RoomHome? {
+        guard case .open(let home) = state else { return nil }
+        return home
     }
 
     func takeWaiters(seq: Seq, rosterSeq: Int64) -> [Waiter] {

@@ -4,7 +4,7 @@ import ParleyWire
 
 /// One room on this node: its order, its recent past, its roster and its tick. Lives on the event loop of its shard,
 /// and exists while somebody on this node is in the room or about to be.
-struct RoomHome {
+final class RoomHome {
     let id: RoomID
     private var machine: RoomMachine
     private var recent: RecentRuns
@@ -15,25 +15,32 @@ struct RoomHome {
     /// Everything up to here was broadcast.
     private(set) var flushed: Position
 
-    init(id: RoomID, at position: Position, roster: RosterRead, tick: TimeAmount) {
-        self.id = id
-        machine = RoomMachine(at: position)
-        recent = RecentRuns(after: position.seq)
-        self.roster = RosterMachine(roster)
+    /// What a home begins with.
+    struct Start: Sendable {
+        var id: RoomID
+        var head: Position
+        var roster: RosterRead
+    }
+
+    init(_ start: Start, tick: TimeAmount) {
+        id = start.id
+        machine = RoomMachine(at: start.head)
+        recent = RecentRuns(after: start.head.seq)
+        roster = RosterMachine(start.roster)
         pacer = TickPacer(tick: tick)
-        flushed = position
+        flushed = start.head
     }
 
     var hasNews: Bool { !pending.isEmpty || roster.hasNews }
 
     // MARK: - What comes in
 
-    mutating func received(_ run: Run) {
+    func received(_ run: Run) {
         pending.append(contentsOf: machine.received(run))
     }
 
     /// What was read from the log after the machine's end. False when the log no longer holds what comes after it.
-    mutating func received(_ read: LogRead) -> Bool {
+    func received(_ read: LogRead) -> Bool {
         machine.readEnded()
         guard let first = read.runs.first else { return true }
         let isHole = first.from > machine.end.seq + 1
@@ -48,18 +55,18 @@ struct RoomHome {
         return !isHole
     }
 
-    mutating func logReadEnded() { machine.readEnded() }
+    func logReadEnded() { machine.readEnded() }
 
-    mutating func received(_ change: RosterChange, count: Int) { roster.received(change, count: count) }
+    func received(_ change: RosterChange, count: Int) { roster.received(change, count: count) }
 
-    mutating func received(_ read: RosterRead) {
+    func received(_ read: RosterRead) {
         roster.readEnded()
         roster.received(read)
     }
 
-    mutating func rosterReadEnded() { roster.readEnded() }
+    func rosterReadEnded() { roster.readEnded() }
 
-    mutating func announced(_ pointer: RoomPointer) {
+    func announced(_ pointer: RoomPointer) {
         machine.announced(pointer.lastSeq)
         roster.announced(pointer.rosterSeq)
     }
@@ -67,16 +74,16 @@ struct RoomHome {
     /// Hints may have been lost: the log and the roster are to be read, whether or not anything is known to be missing.
     var cursors: (log: Seq, roster: Int64) { (machine.end.seq, roster.seq) }
 
-    mutating func startLogRead() -> Seq? { machine.startRead() }
-    mutating func startRosterRead() -> Int64? { roster.startRead() }
+    func startLogRead() -> Seq? { machine.startRead() }
+    func startRosterRead() -> Int64? { roster.startRead() }
 
     // MARK: - What goes out
 
-    mutating func wantToSpeak(at now: NIODeadline) -> TickPacer.Decision { pacer.wanted(at: now) }
-    mutating func tickIsDue(at now: NIODeadline) { pacer.due(at: now) }
+    func wantToSpeak(at now: NIODeadline) -> TickPacer.Decision { pacer.wanted(at: now) }
+    func tickIsDue(at now: NIODeadline) { pacer.due(at: now) }
 
     /// The next update for everybody: as many runs as fit one frame. nil when there is nothing to say.
-    mutating func takeUpdate(bytesMax: Int) -> (runs: [Run], end: Position)? {
+    func takeUpdate(bytesMax: Int) -> (runs: [Run], end: Position)? {
         var bytes = 0
         let count = pending.prefix { run in
             bytes += run.body.count + 1
@@ -90,7 +97,7 @@ struct RoomHome {
         return (runs, last.end)
     }
 
-    mutating func takeNews() -> RosterMachine.News { roster.takeNews() }
+    func takeNews() -> RosterMachine.News { roster.takeNews() }
 
     /// What was broadcast after `seq`; nil when only the log still has it.
     func broadcast(after seq: Seq) -> [Run]? { recent.after(seq) }

@@ -15,7 +15,7 @@ extension Subscription {
             let wasTold = error.code.isTemporary ? ledger.returned(id) : ledger.refused(id)
             if !wasTold { sink.send(ServerFrame.error(error, id: id, roomID: roomID.text)) }
         case (let id?, .leftOpen):
-            ledger.leftOpen(id)
+            guard ledger.leftOpen(id) else { break }
             let error = RequestError(.unavailable, "the database takes too long to answer; send it again")
             sink.send(ServerFrame.error(error, id: id, roomID: roomID.text))
         }

@@ -89,6 +89,15 @@ package final class Subscription {
         }
     }
 
+    /// After what a page is wanted; nil when the client has everything, or gets it anyway.
+    var needsPage: Seq? {
+        switch flow {
+        case .behind(let after, isFetching: false): after
+        case .live(let after): missedPresence ? after : nil
+        case .suspended, .behind(_, isFetching: true): nil
+        }
+    }
+
     func checkIdle() {
         guard ledger.isIdle, let action = whenIdle else { return }
         whenIdle = nil

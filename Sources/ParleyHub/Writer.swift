@@ -18,9 +18,9 @@ package enum InputEnd: Sendable, Equatable {
     case leftOpen
 }
 
-/// Adaptive group commit. With no transaction in flight, what comes is written at once; what comes meanwhile is written
-/// together by the next one. So a quiet room waits for nothing, and under load the number of transactions stays what the
-/// database can do while their size grows.
+/// Adaptive group commit. With no transaction in flight or just begun, what comes is written at once; what comes meanwhile
+/// is written together by the next one. So a quiet room waits for nothing, and under load the number of transactions stays
+/// small while their size grows.
 package final class Writer: Sendable {
     private struct State {
         var queue = WriterQueue()
@@ -65,14 +65,19 @@ package final class Writer: Sendable {
     private let logger: Logger
     /// How long an input waits for the database before its client is told `unavailable`.
     private let patience: TimeAmount
+    /// From the start of a transaction to that of the next.
+    private let rhythm: TimeAmount
+    private let loop: any EventLoop
     private let delegate: NIOLockedValueBox<(any WriterDelegate)?> = NIOLockedValueBox(nil)
 
     /// How long a room that was found locked is left alone.
     private static let apartPause: Duration = .milliseconds(50)
 
-    package init(store: any RoomStore, patience: TimeAmount, logger: Logger) {
+    package init(store: any RoomStore, patience: TimeAmount, rhythm: TimeAmount, loop: any EventLoop, logger: Logger) {
         self.store = store
         self.patience = patience
+        self.rhythm = rhythm
+        self.loop = loop
         self.logger = logger
     }
 
@@ -112,16 +117,17 @@ package final class Writer: Sendable {
     }
 
     private func writeTogether() async {
+        var rhythm = Rhythm(rhythm)
         while !Task.isCancelled {
+            if !state.withLockedValue({ $0.queue.has(.together) }) { await sleepUntilThereIsWork(.together) }
+            await rhythm.wait(on: loop)
             let parts = state.withLockedValue { state in
                 let parts = state.queue.nextBatch(tag: randomTag)
                 if !parts.isEmpty { state.underWay[.together] = UnderWay(inputs: parts.flatMap(\.inputs)) }
                 return parts
             }
-            guard !parts.isEmpty else {
-                await sleepUntilThereIsWork(.together)
-                continue
-            }
+            // What waited was taken out, or was answered late, meanwhile.
+            guard !parts.isEmpty else { continue }
             do {
                 let outcomes = try await store.append(parts.map(\.append))
                 conclude(parts, outcomes)
@@ -221,7 +227,11 @@ package final class Writer: Sendable {
     }
 
     private func putBack(_ part: WriterQueue.Part, claim: Int64?, to way: WriterQueue.Way) {
-        mutate { $0.queue.putBack(part, claim: claim, to: way) }
+        mutate { state in
+            state.queue.putBack(part, claim: claim, to: way)
+            // Who was evicted while the batch was under way must not be in the next one.
+            for eviction in state.evictions { state.queue.remove(eviction.subscriptions, from: part.append.room) }
+        }
     }
 
     private func settle(_ inputs: [Input], as end: InputEnd) {

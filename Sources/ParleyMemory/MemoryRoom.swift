@@ -44,7 +44,7 @@ struct MemoryRoom {
     mutating func enroll(_ session: SessionIdentity, profile: [UInt8]?) -> Enrolled {
         let known = places[session.key]
         let isPresent = known?.isPresent == true
-        let profile = profile ?? (isPresent ? known?.member.profile : nil)
+        let profile = profile ?? known?.member.profile
         var change: RosterChange?
         if !isPresent || known?.member.profile != profile {
             rosterSeq += 1
@@ -127,21 +127,25 @@ struct MemoryRoom {
         }
     }
 
+    /// Also for places that a client has made up, which may be anything.
     func history(_ request: HistoryRequest) -> HistoryPage {
         let low = max(request.after ?? 0, firstSeq - 1)
-        let high = min(request.before.map { $0 - 1 } ?? lastSeq, lastSeq)
-        guard low < high else {
-            return HistoryPage(from: low + 1, to: low, first: firstSeq, body: [], more: false)
+        let high = min(max(request.before ?? .max, 1) - 1, lastSeq)
+        guard low < high, request.limit > 0 else {
+            let to = min(low, lastSeq)
+            return HistoryPage(from: to + 1, to: to, first: firstSeq, body: [], more: low < high)
         }
         let isForward = request.after != nil
-        let limit = Seq(request.limit)
-        let range = isForward ? (low + 1)...min(high, low + limit) : max(low + 1, high - limit + 1)...high
+        let count = min(Seq(request.limit), high - low)
+        let range = isForward ? (low + 1)...(low + count) : (high - count + 1)...high
         let runs = runs(after: range.lowerBound - 1, through: range.upperBound)
         var page = Snapshot(head: head, runs: runs, continuity: .continues, end: head)
         if isForward {
             page.keepOldest(bytesMax: request.bytesMax)
         } else {
             page.keepNewest(bytesMax: request.bytesMax)
+            // One change always stays, or whoever asks for what comes before it would never get past it.
+            if page.runs.isEmpty { page.runs = self.runs(after: high - 1, through: high) }
         }
         let (from, to) = (page.runs.first?.from ?? low + 1, page.runs.last?.to ?? low)
         return HistoryPage(
@@ -153,11 +157,13 @@ struct MemoryRoom {
     // MARK: - Places
 
     private func continuity(of point: ResumePoint) -> Snapshot.Continuity {
-        if point.seq > lastSeq { return .diverged }
-        if point.seq < firstSeq - 1 { return .reset }
-        guard case .position(let position) = point else { return .continues }
-        if position.seq > 0, position.seq < firstSeq { return .reset }
-        return self.position(at: position.seq).tag == position.tag ? .continues : .diverged
+        guard point.seq <= lastSeq else { return .diverged }
+        if case .position(let position) = point {
+            guard position.seq <= 0 || position.seq >= firstSeq else { return .reset }
+            guard self.position(at: position.seq).tag == position.tag else { return .diverged }
+        }
+        // The room's own tag proves the room, not that its first changes are still kept.
+        return point.seq >= firstSeq - 1 ? .continues : .reset
     }
 
     private func recent(_ count: Int, bytesMax: Int, _ continuity: Snapshot.Continuity) -> Snapshot {

@@ -10,15 +10,13 @@ public final class MemoryRoomStore: RoomStore {
     private struct State {
         var rooms: [RoomNumber: MemoryRoom] = [:]
         var numbers: [RoomID: RoomNumber] = [:]
-        var random = SystemRandomNumberGenerator()
     }
 
     private let state = NIOLockedValueBox(State())
     private let key: [UInt8]
 
     public init() {
-        var random = SystemRandomNumberGenerator()
-        key = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        key = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
     }
 
     public func createRoom(_ creation: RoomCreation) async throws(StoreError) -> RoomCreated {
@@ -26,8 +24,7 @@ public final class MemoryRoomStore: RoomStore {
             guard state.numbers[creation.id] == nil else { return false }
             let number = RoomNumber(Int64(state.rooms.count + 1))
             state.numbers[creation.id] = number
-            state.rooms[number] = MemoryRoom(
-                creation, number: number, tag: Tag.random(in: .min ... .max, using: &state.random))
+            state.rooms[number] = MemoryRoom(creation, number: number, tag: Tag.random(in: .min ... .max))
             return true
         }
         guard isNew || creation.ifMissing else { throw .roomExists }

@@ -3,36 +3,67 @@ import ParleyHub
 
 /// The text of `/metrics`, in Prometheus's exposition format.
 struct MetricsPage {
-    let text: String
+    private enum Kind: String { case gauge, counter }
 
-    init(gateway: Gateway, observation: Observation.Counters) {
-        let metrics: [(name: String, kind: String, help: String, value: Int)] = [
-            ("parley_sockets", "gauge", "WebSocket connections that are open.", gateway.socketCount),
-            ("parley_rooms", "gauge", "Rooms with a subscription on this node.", gateway.hub.localRoomCount),
-            (
-                "parley_writer_waiting_bytes", "gauge", "Bytes of changes that wait for the database.",
-                gateway.hub.bytesWaitingToBeWritten
-            ),
-            (
-                "parley_subscriptions_fell_behind_total", "counter",
-                "Times that updates were held back because a client was too slow.", observation.subscriptionsFellBehind
-            ),
-            (
-                "parley_client_resets_total", "counter", "Fresh copies sent because a client was too far behind.",
-                observation.clientResets
-            ),
-            (
-                "parley_log_holes_total", "counter", "Rooms whose log no longer held what this node had not read.",
-                observation.logHoles
-            ),
-        ]
-        text = metrics.map { metric in
-            """
-            # HELP \(metric.name) \(metric.help)
-            # TYPE \(metric.name) \(metric.kind)
-            \(metric.name) \(metric.value)
+    private(set) var text = ""
 
-            """
-        }.joined()
+    /// - Parameter database: nil when there is none.
+    init(gateway: Gateway, hub: Observation.Counters, database: DatabaseObservation.Figures?) {
+        add("parley_sockets", .gauge, "WebSocket connections that are open.", gateway.socketCount)
+        add("parley_rooms", .gauge, "Rooms with a subscription on this node.", gateway.hub.localRoomCount)
+        add(
+            "parley_writer_waiting_bytes", .gauge, "Bytes of changes that wait for the database.",
+            gateway.hub.bytesWaitingToBeWritten)
+        add("parley_batches_written_total", .counter, "Batches of changes made durable by this node.", hub.batches)
+        add("parley_changes_written_total", .counter, "Changes made durable by this node.", hub.changesWritten)
+        add(
+            "parley_log_rows_read_total", .counter, "Rows of the log read for what other nodes wrote.", hub.runsRead)
+        add(
+            "parley_updates_total", .counter, "Updates made: one for each room and tick, however many members get it.",
+            hub.updates)
+        add(
+            "parley_subscriptions_fell_behind_total", .counter,
+            "Times that updates were held back because a client was too slow.", hub.subscriptionsFellBehind)
+        add(
+            "parley_client_resets_total", .counter, "Fresh copies sent because a client was too far behind.",
+            hub.clientResets)
+        add(
+            "parley_log_holes_total", .counter, "Rooms whose log no longer held what this node had not read.",
+            hub.logHoles)
+        if let database { add(database) }
+    }
+
+    private mutating func add(_ database: DatabaseObservation.Figures) {
+        let statements = database.statements.sorted { $0.key < $1.key }
+        add(
+            "parley_database_requests_total", .counter, "Requests to the database that have ended, by statement.",
+            "statement", statements.map { ($0.key, $0.value.count.description) })
+        add(
+            "parley_database_request_failures_total", .counter, "Those of them that ended in an error.",
+            "statement", statements.map { ($0.key, $0.value.failures.description) })
+        add(
+            "parley_database_request_seconds_total", .counter, "Time that they took, waits included.",
+            "statement", statements.map { ($0.key, $0.value.seconds.description) })
+        add(
+            "parley_database_connections_total", .counter, "Connections made, by role.",
+            "role", database.connections.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) })
+    }
+
+    private mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
+        describe(name, kind, help)
+        text += "\(name) \(value)\n"
+    }
+
+    /// The values of the label are names that Parley gave: they need no escapes.
+    private mutating func add(
+        _ name: String, _ kind: Kind, _ help: String, _ label: String, _ values: [(String, String)]
+    ) {
+        guard !values.isEmpty else { return }
+        describe(name, kind, help)
+        for (labelValue, value) in values { text += "\(name){\(label)=\"\(labelValue)\"} \(value)\n" }
+    }
+
+    private mutating func describe(_ name: String, _ kind: Kind, _ help: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
     }
 }

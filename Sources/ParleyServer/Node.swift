@@ -17,6 +17,7 @@ public enum Node {
         var logger = Logger(label: "parley")
         logger.logLevel = configuration.logLevel
         logger[metadataKey: "node"] = "\(configuration.nodeName)"
+        NIOSingletons.groupLoopCountSuggestion = configuration.eventLoops
         let group = MultiThreadedEventLoopGroup.singleton
 
         let storage = try await Storage.open(configuration, logger: logger)
@@ -76,7 +77,9 @@ public enum Node {
     ) -> some Service {
         let routes = HTTPRoutes(
             gateway: gateway, isStoreReachable: storage.isReachable,
-            metrics: { MetricsPage(gateway: gateway, observation: observation.current).text })
+            metrics: {
+                MetricsPage(gateway: gateway, hub: observation.current, database: storage.observation?.current).text
+            })
         return Application(
             router: routes.router(),
             server: HTTPServerBuilder { GatewayChannel(gateway: gateway, responder: $0) },

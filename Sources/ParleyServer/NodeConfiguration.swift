@@ -1,3 +1,4 @@
+import Foundation
 public import Logging
 public import ParleyCore
 
@@ -30,6 +31,8 @@ public struct NodeConfiguration: Sendable {
     public var allowAnonymous = false
     /// The schema is brought up to date before the node serves.
     public var migrates = true
+    /// Threads that serve sockets: one core is left to the database's connections. 1 to 128.
+    public var eventLoops = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     public var logLevel = Logger.Level.info
     public var limits = Limits()
 
@@ -50,6 +53,7 @@ public struct NodeConfiguration: Sendable {
             ("--port", port, 0...65_535), ("--poll-ms", pollMs, 10...60_000), ("--tick-ms", tickMs, 1...1_000),
             ("--grace-ms", graceMs, 100...3_600_000), ("--lease-ms", leaseMs, 1_000...600_000),
             ("--request-timeout-ms", requestTimeoutMs, 100...60_000), ("--drain-ms", drainMs, 0...600_000),
+            ("--event-loops", eventLoops, 1...128),
         ]
         for (name, value, range) in bounds where !range.contains(value) {
             return "\(name) is \(value); it must be from \(range.lowerBound) to \(range.upperBound)"

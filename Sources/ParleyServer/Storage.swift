@@ -12,6 +12,8 @@ struct Storage: Sendable {
     let feed: any ChangeFeed
     /// Whether a request to the store would be answered now.
     let isReachable: @Sendable () -> Bool
+    /// nil when there is no database.
+    let observation: DatabaseObservation?
     /// Ends what `open` has begun.
     let close: @Sendable () async -> Void
     /// Where the feed learns which rooms are local: known only when the hub stands.
@@ -22,7 +24,8 @@ struct Storage: Sendable {
         switch configuration.store {
         case .memory:
             return Storage(
-                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, close: {}, localRooms: LocalRooms())
+                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, observation: nil, close: {},
+                localRooms: LocalRooms())
         case .postgres:
             do throws(SchemaError) {
                 return try await openPostgres(configuration, logger: logger)
@@ -47,17 +50,18 @@ struct Storage: Sendable {
         settings.lease = .milliseconds(configuration.leaseMs)
         settings.requestTimeout = .milliseconds(configuration.requestTimeoutMs)
         settings.announce = configuration.feed == .notify
-        let store = PostgresRoomStore(configuration: settings, logger: logger)
+        let observation = DatabaseObservation()
+        let store = PostgresRoomStore(configuration: settings, logger: logger, observer: observation)
         try await store.start()
         let localRooms = LocalRooms()
         let feed: any ChangeFeed =
             switch configuration.feed {
-            case .notify: NotifyFeed(store: store) { localRooms.current }
+            case .notify: NotifyFeed(store: store, observer: observation) { localRooms.current }
             case .poll: PollFeed(store: store, every: .milliseconds(configuration.pollMs)) { localRooms.current }
             }
         return Storage(
-            store: store, feed: feed, isReachable: { store.isReachable }, close: { await store.close() },
-            localRooms: localRooms)
+            store: store, feed: feed, isReachable: { store.isReachable }, observation: observation,
+            close: { await store.close() }, localRooms: localRooms)
     }
 
     /// What the migrator has to say about its connection, it says in its error.

@@ -14,7 +14,8 @@ struct JSONScanner {
         var offset: Int
     }
 
-    let bytes: UnsafeBufferPointer<UInt8>
+    /// Borrowed, as in `FrameMembers`; each read stands behind a comparison with `bytes.count`.
+    private let bytes: UnsafeBufferPointer<UInt8>
     private(set) var offset = 0
     /// The first breach of a payload rule since it was last cleared.
     var breach: Fault?
@@ -197,8 +198,8 @@ struct JSONScanner {
         }
     }
 
-    private mutating func note(_ reason: String) {
-        if breach == nil { breach = fault(reason) }
+    private mutating func note(_ reason: @autoclosure () -> String) {
+        if breach == nil { breach = fault(reason()) }
     }
 
     /// At the `u`. Takes it and the four digits.
@@ -207,32 +208,19 @@ struct JSONScanner {
         guard offset + 4 <= bytes.count else { throw fault("four hexadecimal digits are expected") }
         var unit: UInt16 = 0
         for index in offset..<offset + 4 {
-            guard let digit = Character(UnicodeScalar(bytes[index])).hexDigitValue, bytes[index] < 0x80 else {
-                throw fault("four hexadecimal digits are expected")
-            }
-            unit = unit << 4 | UInt16(digit)
+            guard let digit = Self.hexDigit(bytes[index]) else { throw fault("four hexadecimal digits are expected") }
+            unit = unit << 4 | digit
         }
         offset += 4
         return unit
     }
-}
 
-/// Which of the open brackets are braces. The first 64 cost no memory of their own.
-private struct Nesting {
-    private var recent: UInt64 = 0
-    private var older: [UInt64] = []
-    private(set) var depth = 0
-
-    var top: Bool { recent & 1 == 1 }
-
-    mutating func push(_ isObject: Bool) {
-        if depth > 0, depth % 64 == 0 { older.append(recent) }
-        recent = recent << 1 | (isObject ? 1 : 0)
-        depth += 1
-    }
-
-    mutating func pop() {
-        depth -= 1
-        recent = depth > 0 && depth % 64 == 0 ? older.removeLast() : recent >> 1
+    private static func hexDigit(_ byte: UInt8) -> UInt16? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt16(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt16(byte - UInt8(ascii: "a") + 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt16(byte - UInt8(ascii: "A") + 10)
+        default: nil
+        }
     }
 }

@@ -60,6 +60,12 @@ struct JSONWriter {
 
     mutating func string(_ text: String) {
         buffer.writeInteger(UInt8(ascii: "\""))
+        defer { buffer.writeInteger(UInt8(ascii: "\"")) }
+        // Nearly always, and many times faster than byte by byte.
+        guard text.utf8.contains(where: Self.needsEscape) else {
+            buffer.writeString(text)
+            return
+        }
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""): buffer.writeStaticString("\\\"")
@@ -71,7 +77,10 @@ struct JSONWriter {
             default: buffer.writeInteger(byte)
             }
         }
-        buffer.writeInteger(UInt8(ascii: "\""))
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
     private mutating func separate() {

@@ -45,93 +45,8 @@ public enum ServerFrame {
         frame("create", id: id, roomID: roomID) { $0.member("created", bool: created) }
     }
 
-    /// The answer to a join. `withValues`: the snapshot stands for itself and does not continue what the client has.
-    public static func joinReply(
-        id: Int64?, roomID: RoomID, clientID: ClientID, count: Int, clients: [Member]?, marks: Marks,
-        snapshot: Snapshot, withValues: Bool
-    ) -> ByteBuffer {
-        frame("join", id: id, roomID: roomID, capacity: snapshot.bodyBytes + clients.rosterBytes) { out in
-            out.member("clientId", string: clientID.text)
-            out.member("count", integer: count)
-            out.members(of: marks)
-            out.clients(clients)
-            out.state(snapshot, withValues: withValues)
-        }
-    }
-
-    /// A fresh copy for a client that is too far behind.
-    public static func resetJoin(roomID: RoomID, count: Int, clients: [Member]?, snapshot: Snapshot) -> ByteBuffer {
-        frame("join", roomID: roomID, capacity: snapshot.bodyBytes + clients.rosterBytes) { out in
-            out.member("count", integer: count)
-            out.clients(clients)
-            out.state(snapshot, withValues: true)
-        }
-    }
-
-    public static func presenceJoined(roomID: RoomID, count: Int, joined: [Member], clients: [Member]?) -> ByteBuffer {
-        frame("join", roomID: roomID, capacity: Optional(joined).rosterBytes + clients.rosterBytes) { out in
-            out.member("count", integer: count)
-            out.name("joined")
-            out.array(joined) { $0.entry($1) }
-            out.clients(clients)
-        }
-    }
-
-    public static func presenceLeft(roomID: RoomID, left: [ClientID], count: Int, clients: [Member]?) -> ByteBuffer {
-        frame("leave", roomID: roomID, capacity: left.count * 32 + clients.rosterBytes) { out in
-            out.name("left")
-            out.array(left) { $0.string($1.text) }
-            out.member("count", integer: count)
-            out.clients(clients)
-        }
-    }
-
-    public enum LeaveReason: String, Sendable { case left, removed, closed }
-
-    public static func leaveReply(id: Int64?, roomID: RoomID, reason: LeaveReason, lastID: Int64) -> ByteBuffer {
-        frame("leave", id: id, roomID: roomID) { out in
-            out.member("reason", string: reason.rawValue)
-            out.member("lastId", integer: lastID)
-        }
-    }
-
-    /// `runs` follow each other without a gap, and there is at least one.
-    public static func update(roomID: RoomID, runs: [Run], position: Position) -> ByteBuffer {
-        frame("update", roomID: roomID, capacity: runs.reduce(0) { $0 + $1.body.count + 1 }) { out in
-            out.name("state")
-            out.object { out in
-                out.member("from", integer: runs.first?.from ?? position.seq + 1)
-                out.member("to", integer: position.seq)
-                out.member("position", string: position.description)
-                out.changes(runs)
-            }
-        }
-    }
-
     public static func ack(id: Int64, roomID: RoomID) -> ByteBuffer {
         frame("ack", id: id, roomID: roomID) { $0.member("duplicate", bool: true) }
-    }
-
-    public static func historyReply(id: Int64?, roomID: RoomID, page: HistoryPage) -> ByteBuffer {
-        frame("history", id: id, roomID: roomID, capacity: page.body.count) { out in
-            out.member("from", integer: page.from)
-            out.member("to", integer: page.to)
-            out.member("first", integer: page.first)
-            out.name("changes")
-            out.raw("[")
-            out.raw(page.body)
-            out.raw("]")
-            out.member("more", bool: page.more)
-        }
-    }
-
-    public static func membersReply(id: Int64?, roomID: RoomID, count: Int, clients: [Member], more: Bool) -> ByteBuffer
-    {
-        frame("members", id: id, roomID: roomID, capacity: Optional(clients).rosterBytes) { out in
-            out.member("count", integer: count)
-            out.clients(clients)
-            out.member("more", bool: more)
-        }
     }
 
     /// - Parameter at: milliseconds since the Unix epoch.
@@ -150,7 +65,7 @@ public enum ServerFrame {
         }
     }
 
-    private static func frame(
+    static func frame(
         _ method: StaticString, id: Int64? = nil, roomID: RoomID? = nil, capacity: Int = 0,
         _ body: (inout JSONWriter) -> Void
     ) -> ByteBuffer {
@@ -162,69 +77,5 @@ public enum ServerFrame {
             body(&out)
         }
         return out.buffer
-    }
-}
-
-extension Snapshot {
-    fileprivate var bodyBytes: Int { runs.reduce(0) { $0 + $1.body.count + 1 } }
-}
-
-extension [Member]? {
-    fileprivate var rosterBytes: Int {
-        self?.reduce(0) { $0 + 96 + ($1.profile?.count ?? 0) + ($1.userID?.utf8.count ?? 0) } ?? 0
-    }
-}
-
-extension JSONWriter {
-    fileprivate mutating func members(of marks: Marks) {
-        member("lastId", integer: marks.lastID)
-        guard !marks.refused.isEmpty else { return }
-        name("refused")
-        array(marks.refused) { $0.integer($1) }
-    }
-
-    fileprivate mutating func clients(_ members: [Member]?) {
-        guard let members else { return }
-        name("clients")
-        array(members) { $0.entry($1) }
-    }
-
-    fileprivate mutating func entry(_ member: Member) {
-        object { out in
-            out.member("clientId", string: member.clientID.text)
-            if let userID = member.userID { out.member("userId", string: userID) }
-            if let profile = member.profile {
-                out.name("profile")
-                out.raw(profile)
-            }
-        }
-    }
-
-    fileprivate mutating func changes(_ runs: [Run]) {
-        name("changes")
-        array(runs) { $0.raw($1.body) }
-    }
-
-    fileprivate mutating func state(_ snapshot: Snapshot, withValues: Bool) {
-        name("state")
-        object { out in
-            out.member("from", integer: snapshot.runs.first?.from ?? snapshot.end.seq + 1)
-            out.member("to", integer: snapshot.end.seq)
-            out.member("position", string: snapshot.end.description)
-            out.changes(snapshot.runs)
-            if withValues {
-                out.name("values")
-                out.raw("{}")
-                out.name("versions")
-                out.raw("{}")
-            }
-            switch snapshot.continuity {
-            case .continues: out.member("reset", bool: false)
-            case .reset: out.member("reset", bool: true)
-            case .diverged:
-                out.member("reset", bool: true)
-                out.member("diverged", bool: true)
-            }
-        }
     }
 }

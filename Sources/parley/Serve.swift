@@ -36,6 +36,8 @@ struct Serve: AsyncParsableCommand {
     var requestTimeoutMs: Int?
     @Option(help: "How long sockets have to close after SIGTERM (default: 5000).")
     var drainMs: Int?
+    @Option(help: "Threads that serve sockets (default: one less than there are cores, at least one).")
+    var eventLoops: Int?
     @Option(
         help: "trace, debug, info, notice, warning, error or critical (default: info).",
         transform: { text in
@@ -83,6 +85,7 @@ struct Serve: AsyncParsableCommand {
         node.requestTimeoutMs =
             try requestTimeoutMs ?? settings.integer("request-timeout-ms") ?? node.requestTimeoutMs
         node.drainMs = try drainMs ?? settings.integer("drain-ms") ?? node.drainMs
+        node.eventLoops = try eventLoops ?? settings.integer("event-loops") ?? node.eventLoops
         node.logLevel = try logLevel ?? settings.choice("log-level", Logger.Level.self) ?? node.logLevel
         let settingsAllowAnonymous = try settings.flag("allow-anonymous") ?? false
         node.allowAnonymous = allowAnonymous || settingsAllowAnonymous

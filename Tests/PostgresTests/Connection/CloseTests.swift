@@ -33,9 +33,9 @@ import Testing
     }
 
     @Test("closed before it was started, it never connects")
-    func closeBeforeStart() async {
+    func closeBeforeStart() async throws {
         let connection = PostgresConnection(
-            role: "unstarted", url: testDatabaseURL, settings: quickSettings(), logger: testLogger)
+            role: "unstarted", url: try await TestDatabase.url, settings: quickSettings(), logger: testLogger)
         await connection.close()
         connection.start()
         let error = await postgresError { () async throws(PostgresError) in
@@ -52,7 +52,7 @@ import Testing
                 sql: "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'parley/dropped'")
             do {
                 let connection = PostgresConnection(
-                    role: "dropped", url: testDatabaseURL, settings: quickSettings(), logger: testLogger)
+                    role: "dropped", url: try await TestDatabase.url, settings: quickSettings(), logger: testLogger)
                 connection.start()
                 try await connection.waitUntilConnected(timeout: .seconds(10))
                 #expect(try await watcher.execute(count)[0].int8(0) == 1)

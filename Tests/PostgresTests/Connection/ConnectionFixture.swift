@@ -32,9 +32,10 @@ let testLogger = Logger(label: "test", factory: { _ in TestLogHandler() })
 
 /// A connection that is there, for the time of `body`.
 func withConnection<Value>(
-    role: String = "test", url: String = testDatabaseURL, _ settings: ConnectionSettings = quickSettings(),
+    role: String = "test", url: String? = nil, _ settings: ConnectionSettings = quickSettings(),
     observer: (any ConnectionObserver)? = nil, _ body: (PostgresConnection) async throws -> Value
 ) async throws -> Value {
+    let url = if let url { url } else { try await TestDatabase.url }
     let connection = PostgresConnection(
         role: role, url: url, settings: settings, logger: testLogger, observer: observer)
     connection.start()
@@ -81,8 +82,9 @@ func eventually(_ condition: () async throws -> Bool) async throws {
 }
 
 /// The test's URL, in which `parameters` (`user=x&dbname=y`) go first.
-func testURL(with parameters: String) -> String {
-    testDatabaseURL + (testDatabaseURL.contains("?") ? "&" : "?") + parameters
+func testURL(with parameters: String) async throws -> String {
+    let url = try await TestDatabase.url
+    return url + (url.contains("?") ? "&" : "?") + parameters
 }
 
 /// Where the server of the tests listens: host (or directory of its socket) and port.

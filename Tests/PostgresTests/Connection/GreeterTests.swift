@@ -6,9 +6,9 @@ import Testing
 @Suite struct GreeterTests {
     private func connection(
         _ greeting: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Void
-    ) -> PostgresConnection {
+    ) async throws -> PostgresConnection {
         let connection = PostgresConnection(
-            role: "greeted", url: testDatabaseURL, settings: quickSettings(), logger: testLogger,
+            role: "greeted", url: try await TestDatabase.url, settings: quickSettings(), logger: testLogger,
             greeting: greeting)
         connection.start()
         return connection
@@ -17,7 +17,7 @@ import Testing
     @Test("the greeting runs on each new connection, before any job, and knows the generation to come")
     func eachConnection() async throws {
         let seen = NIOLockedValueBox<[Int]>([])
-        let connection = connection { greeter throws(PostgresError) in
+        let connection = try await connection { greeter throws(PostgresError) in
             try greeter.query("CREATE TEMP TABLE greeted AS SELECT $1::int8 AS n", [.int8(41)])
             try greeter.run(script: "UPDATE greeted SET n = n + 1; SELECT 1;")
             let rows = try greeter.query("SELECT n, pg_backend_pid() FROM greeted")
@@ -39,7 +39,7 @@ import Testing
     @Test("a greeting that fails is tried again, and its error is the reason why there is no connection")
     func failsAtFirst() async throws {
         let attempts = NIOLockedValueBox(0)
-        let connection = connection { greeter throws(PostgresError) in
+        let connection = try await connection { greeter throws(PostgresError) in
             let attempt = attempts.withLockedValue { attempts in
                 attempts += 1
                 return attempts
@@ -54,7 +54,7 @@ import Testing
 
     @Test("a greeting that keeps failing is what waitUntilConnected throws")
     func keepsFailing() async throws {
-        let connection = connection { greeter throws(PostgresError) in try greeter.run(script: "SELECT 1; SELEC") }
+        let connection = try await connection { greeter throws(PostgresError) in try greeter.run(script: "SELECT 1; SELEC") }
         let error = await postgresError { () async throws(PostgresError) in
             try await connection.waitUntilConnected(timeout: .milliseconds(300))
         }
@@ -65,7 +65,7 @@ import Testing
     @Test("a fatal greeting ends all jobs, now and later, and is not tried again")
     func fatal() async throws {
         let attempts = NIOLockedValueBox(0)
-        let connection = connection { _ throws(PostgresError) in
+        let connection = try await connection { _ throws(PostgresError) in
             attempts.withLockedValue { $0 += 1 }
             throw .fatal(reason: "too old")
         }
@@ -81,7 +81,7 @@ import Testing
 
     @Test("a greeting that leaves a transaction open is a mistake that is not repeated")
     func openTransaction() async throws {
-        let connection = connection { greeter throws(PostgresError) in try greeter.query("BEGIN") }
+        let connection = try await connection { greeter throws(PostgresError) in try greeter.query("BEGIN") }
         let error = await postgresError { () async throws(PostgresError) in
             try await connection.waitUntilConnected(timeout: .seconds(10))
         }

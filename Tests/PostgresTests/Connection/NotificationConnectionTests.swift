@@ -16,10 +16,10 @@ import Testing
     /// Shows up as `name` in `pg_stat_activity`, and listens to the channel of that name.
     private func listener(
         _ name: String, pingEvery: Duration = .milliseconds(50), silenceMax: Duration = .seconds(3)
-    ) -> NotificationConnection {
+    ) async throws -> NotificationConnection {
         let heard = heard
         return NotificationConnection(
-            url: testURL(with: "application_name=\(name)"), channel: name, settings: quickSettings(),
+            url: try await testURL(with: "application_name=\(name)"), channel: name, settings: quickSettings(),
             logger: testLogger, pingEvery: pingEvery, silenceMax: silenceMax,
             onListening: { heard.withLockedValue { $0.listening += 1 } },
             onNotification: { payload, pid in
@@ -40,7 +40,7 @@ import Testing
     @Test("a channel with capitals and quotes, payloads in order, empty and not ASCII, and who sent them")
     func payloads() async throws {
         let channel = "Test\"quoted"
-        let listener = listener(channel)
+        let listener = try await listener(channel)
         listener.start()
         try await eventually { heard.withLockedValue { $0.listening } == 1 }
         try await withConnection { connection in
@@ -57,7 +57,7 @@ import Testing
     @Test("after a termination it listens again and says so")
     func survivesTermination() async throws {
         let channel = "test_survives"
-        let listener = listener(channel, pingEvery: .seconds(60))
+        let listener = try await listener(channel, pingEvery: .seconds(60))
         listener.start()
         try await eventually { heard.withLockedValue { $0.listening } == 1 }
         try await withConnection { connection in
@@ -75,7 +75,7 @@ import Testing
     @Test("a server that stands still is left after the silence, and joined again when it is back")
     func silence() async throws {
         let channel = "test_silence"
-        let listener = listener(channel, pingEvery: .milliseconds(50), silenceMax: .milliseconds(300))
+        let listener = try await listener(channel, pingEvery: .milliseconds(50), silenceMax: .milliseconds(300))
         listener.start()
         try await eventually { heard.withLockedValue { $0.listening } == 1 }
         let pid = try await withConnection { try await backend(of: channel, $0) }
@@ -89,7 +89,7 @@ import Testing
     @Test("pings keep a quiet connection, and notifications come between them")
     func pings() async throws {
         let channel = "test_pings"
-        let listener = listener(channel, pingEvery: .milliseconds(5))
+        let listener = try await listener(channel, pingEvery: .milliseconds(5))
         listener.start()
         try await eventually { heard.withLockedValue { $0.listening } == 1 }
         try await withConnection { connection in

@@ -146,7 +146,7 @@ import Testing
     @Test("of several hosts, the first refusing, the second serves")
     func secondHost() async throws {
         let address = try await testServerAddress()
-        let url = testURL(with: "host=127.0.0.1,\(address.host)&port=1,\(address.port)")
+        let url = try await testURL(with: "host=127.0.0.1,\(address.host)&port=1,\(address.port)")
         let value = try await withConnection(url: url) { try await $0.execute(echo8, [.int8(2)])[0].int8(0) }
         #expect(value == 2)
     }
@@ -156,7 +156,7 @@ import Testing
         let server = try SilentServer()
         let address = try await testServerAddress()
         // Two names of this machine: the host that was silent is told by its name.
-        let url = testURL(with: "host=localhost,\(address.host)&port=\(server.port),\(address.port)")
+        let url = try await testURL(with: "host=localhost,\(address.host)&port=\(server.port),\(address.port)")
         let settings = quickSettings { $0.connectTimeout = .milliseconds(500) }
         let value = try await withConnection(url: url, settings) { try await $0.execute(echo8, [.int8(2)])[0].int8(0) }
         #expect(value == 2)
@@ -170,7 +170,7 @@ import Testing
         ])
     func clearStartErrors(parameters: String, message: String) async throws {
         let connection = PostgresConnection(
-            role: "wrong", url: testURL(with: parameters), settings: quickSettings(), logger: testLogger)
+            role: "wrong", url: try await testURL(with: parameters), settings: quickSettings(), logger: testLogger)
         connection.start()
         let error = await postgresError { () async throws(PostgresError) in
             try await connection.waitUntilConnected(timeout: .milliseconds(300))

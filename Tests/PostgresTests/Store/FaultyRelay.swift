@@ -200,6 +200,6 @@ extension ScratchDatabase {
             ).first)
         let relay = try FaultyRelay(host: row.text(0), port: row.text(1))
         let separator = url.contains("?") ? "&" : "?"
-        return (relay, ScratchDatabase(url: "\(url)\(separator)host=127.0.0.1&port=\(relay.port)", name: name))
+        return (relay, ScratchDatabase(url: "\(url)\(separator)host=127.0.0.1&port=\(relay.port)"))
     }
 }

@@ -1,25 +1,20 @@
-import Glibc
 import Logging
 import NIOConcurrencyHelpers
 import ParleyCore
 import ParleySchema
+import TestPostgres
 
 @testable import ParleyPostgres
 
 /// A database of its own for one test, dropped at the end.
 struct ScratchDatabase: Sendable {
     let url: String
-    let name: String
 
     /// - Parameter isMigrated: With Parley's schema.
     static func use<Value>(
         isMigrated: Bool = true, _ body: (ScratchDatabase) async throws -> Value
     ) async throws -> Value {
-        let name = "parley_test_\(getpid())_\(UInt32.random(in: .min ... .max))"
-        let (server, query) = splitBaseURL()
-        let database = ScratchDatabase(url: "\(server)/\(name)\(query)", name: name)
-        // From template0, because nobody can be connected to it.
-        try await run("CREATE DATABASE \(name) TEMPLATE template0", on: testDatabaseURL)
+        let database = ScratchDatabase(url: try await TestPostgres.shared.makeDatabase())
         let result: Result<Value, any Error>
         do {
             if isMigrated {
@@ -29,21 +24,12 @@ struct ScratchDatabase: Sendable {
         } catch {
             result = .failure(error)
         }
-        try await run("DROP DATABASE \(name) WITH (FORCE)", on: testDatabaseURL)
+        try await TestPostgres.shared.drop(database.url)
         return try result.get()
     }
 
-    private static func splitBaseURL() -> (server: String, query: String) {
-        let base = testDatabaseURL.prefix { $0 != "?" }
-        let query = testDatabaseURL.dropFirst(base.count)
-        let end = base.lastIndex(of: "/") ?? base.endIndex
-        return (String(base[..<end]), String(query))
-    }
-
     /// Commands outside of any transaction, by the simple protocol.
-    func run(_ script: String) async throws { try await Self.run(script, on: url) }
-
-    private static func run(_ script: String, on url: String) async throws {
+    func run(_ script: String) async throws {
         let outcome = NIOLockedValueBox<PostgresError?>(nil)
         let connection = PostgresConnection(
             role: "test", url: url, settings: ConnectionSettings(), logger: quietLogger

@@ -1,0 +1,55 @@
+import Foundation
+import FoundationNetworking
+import Testing
+
+/// What a node answers to a browser that asks for the page and its parts.
+@Suite("The page over HTTP")
+struct PageTests {
+    static let files = [
+        ("/", "text/html; charset=utf-8"), ("/chat.css", "text/css; charset=utf-8"),
+        ("/chat.js", "text/javascript; charset=utf-8"), ("/chat-link.js", "text/javascript; charset=utf-8"),
+        ("/chat-outbox.js", "text/javascript; charset=utf-8"), ("/chat-view.js", "text/javascript; charset=utf-8"),
+        ("/chat.svg", "image/svg+xml"),
+    ]
+
+    @Test("each part comes with its type, its guards and a tag; who has it already gets 304 and nothing more")
+    func headers() async throws {
+        let node = try await Node.startAlone()
+        for (path, type) in Self.files {
+            let (response, body) = try await node.answer(path)
+            #expect(response.statusCode == 200, "\(path)")
+            #expect(!body.isEmpty)
+            #expect(response.value(forHTTPHeaderField: "Content-Type") == type)
+            #expect(response.value(forHTTPHeaderField: "Cache-Control") == "no-cache")
+            #expect(response.value(forHTTPHeaderField: "X-Content-Type-Options") == "nosniff")
+            #expect(response.value(forHTTPHeaderField: "Referrer-Policy") == "no-referrer")
+            let policy = try #require(response.value(forHTTPHeaderField: "Content-Security-Policy"))
+            let directives = policy.components(separatedBy: "; ")
+            for directive in [
+                "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'",
+                "form-action 'none'", "frame-ancestors 'none'",
+            ] { #expect(directives.contains(directive), "\(directive) in \(policy)") }
+            #expect(!policy.contains("unsafe"))
+
+            let tag = try #require(response.value(forHTTPHeaderField: "ETag"))
+            #expect(tag.hasPrefix("\"") && tag.hasSuffix("\"") && tag.count > 10)
+            for known in [tag, "W/\(tag)", "\"other\", \(tag)", "*"] {
+                let (again, rest) = try await node.answer(path, headers: ["If-None-Match": known])
+                #expect(again.statusCode == 304, "\(path) with \(known)")
+                #expect(rest.isEmpty)
+                #expect(again.value(forHTTPHeaderField: "ETag") == tag)
+            }
+            let (changed, whole) = try await node.answer(path, headers: ["If-None-Match": "\"other\""])
+            #expect(changed.statusCode == 200)
+            #expect(whole == body)
+
+            let (head, nothing) = try await node.answer(path, method: "HEAD")
+            #expect(head.statusCode == 200)
+            #expect(head.value(forHTTPHeaderField: "ETag") == tag)
+            #expect(head.value(forHTTPHeaderField: "Content-Length") == "\(body.utf8.count)")
+            #expect(nothing.isEmpty)
+        }
+        #expect(try await node.answer("/chat-nothing.js").response.statusCode == 404)
+        await node.kill()
+    }
+}

@@ -1,0 +1,148 @@
+import NIOConcurrencyHelpers
+import ParleyCore
+import ParleyMemory
+
+/// Rooms in memory behind a door: while it is held, each append waits for the test to say what comes of it.
+final class HeldStore: RoomStore {
+    enum Answer: Sendable {
+        /// Let the rooms have it.
+        case apply
+        /// Let the rooms have it, and say something else.
+        case applyAndSay([AppendOutcome])
+        case say([AppendOutcome])
+        case fail(StoreError)
+    }
+
+    /// An append that waits for its answer.
+    struct Held: Sendable {
+        let appends: [Append]
+        let isApart: Bool
+        fileprivate let continuation: CheckedContinuation<Answer, Never>
+
+        func answer(_ answer: Answer) { continuation.resume(returning: answer) }
+        var bodies: [String] { appends.map { String(decoding: $0.body, as: UTF8.self) } }
+    }
+
+    private struct Door {
+        var isHeld = false
+        /// How many of `held` the test has taken, or were let pass when the door opened.
+        var taken = 0
+    }
+
+    private let rooms = MemoryRoomStore()
+    private let door = NIOLockedValueBox(Door())
+    private let failures = NIOLockedValueBox(0)
+    private let held = Journal<Held>()
+    /// What was given to the rooms, batch by batch.
+    let batches = Journal<[Append]>()
+
+    func hold() { door.withLockedValue { $0.isHeld = true } }
+
+    /// Lets everything pass from now on. What the test has taken must be answered by the test.
+    func release() {
+        let waiting = door.withLockedValue { door in
+            door.isHeld = false
+            let entries = held.entries
+            defer { door.taken = entries.count }
+            return entries.dropFirst(door.taken)
+        }
+        for held in waiting { held.answer(.apply) }
+    }
+
+    /// The next append that waits.
+    func next() async -> Held? {
+        let index = door.withLockedValue { door in
+            defer { door.taken += 1 }
+            return door.taken
+        }
+        let entries = await held.wait { $0.count > index }
+        return entries.count > index ? entries[index] : nil
+    }
+
+    var heldCount: Int { door.withLockedValue { held.entries.count - $0.taken } }
+
+    /// So many of the next reads and snapshots fail.
+    func failReads(_ count: Int) { failures.withLockedValue { $0 = count } }
+
+    private func wait(_ appends: [Append], isApart: Bool) async throws(StoreError) -> [AppendOutcome] {
+        let answer = await withCheckedContinuation { continuation in
+            let isHeld = door.withLockedValue { door in
+                if door.isHeld {
+                    held.append(Held(appends: appends, isApart: isApart, continuation: continuation))
+                }
+                return door.isHeld
+            }
+            if !isHeld { continuation.resume(returning: .apply) }
+        }
+        switch answer {
+        case .apply: return try await apply(appends)
+        case .applyAndSay(let outcomes):
+            _ = try await apply(appends)
+            return outcomes
+        case .say(let outcomes): return outcomes
+        case .fail(let error): throw error
+        }
+    }
+
+    private func apply(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        let outcomes = try await rooms.append(appends)
+        batches.append(appends)
+        return outcomes
+    }
+
+    private func mayFail() throws(StoreError) {
+        let fails = failures.withLockedValue { failures in
+            guard failures > 0 else { return false }
+            failures -= 1
+            return true
+        }
+        if fails { throw .unavailable(reason: "the test said so") }
+    }
+
+    // MARK: - RoomStore
+
+    func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        try await wait(appends, isApart: false)
+    }
+
+    func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
+        try await wait([append], isApart: true).first ?? .gone
+    }
+
+    func createRoom(_ creation: RoomCreation) async throws(StoreError) -> RoomCreated {
+        try await rooms.createRoom(creation)
+    }
+
+    func enroll(_ enrollment: Enrollment) async throws(StoreError) -> Enrolled { try await rooms.enroll(enrollment) }
+
+    func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
+        try await rooms.withdraw(withdrawal)
+    }
+
+    func snapshot(_ request: SnapshotRequest) async throws(StoreError) -> Snapshot {
+        try mayFail()
+        return try await rooms.snapshot(request)
+    }
+
+    func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
+        try mayFail()
+        return try await rooms.readLog(cursors)
+    }
+
+    func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead] {
+        try mayFail()
+        return try await rooms.readRosters(cursors)
+    }
+
+    func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage { try await rooms.history(request) }
+
+    func memberships(of session: SessionKey) async throws(StoreError) -> [Membership] {
+        try await rooms.memberships(of: session)
+    }
+
+    func heads(of numbers: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
+        try await rooms.heads(of: numbers)
+    }
+
+    func signingKey() async throws(StoreError) -> [UInt8] { try await rooms.signingKey() }
+}

@@ -1,0 +1,22 @@
+import ParleyCore
+import Testing
+
+/// What every store of rooms keeps to, seen through its port alone. A store's own tests run each case with a way to make,
+/// or to reach, a store; rooms and sessions have random names, so that one store may serve all of them, and others.
+struct RoomStoreBehaviour: Sendable, CustomTestStringConvertible {
+    let name: String
+    private let body: @Sendable (any RoomStore) async throws -> Void
+
+    init(_ name: String, _ body: @escaping @Sendable (any RoomStore) async throws -> Void) {
+        self.name = name
+        self.body = body
+    }
+
+    var testDescription: String { name }
+
+    func hold(for makeStore: @Sendable () async throws -> any RoomStore) async throws {
+        try await body(try await makeStore())
+    }
+
+    static let all = rooms + members + log + snapshots + history
+}
