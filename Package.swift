@@ -116,6 +116,9 @@ let package = Package(
         .testTarget(
             name: "ClusterTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
             swiftSettings: strict),
+        .testTarget(
+            name: "BrowserTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

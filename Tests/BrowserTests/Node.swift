@@ -66,6 +66,11 @@ actor Node {
         }
     }
 
+    /// It keeps its sockets, and does nothing any more.
+    func freeze() {
+        if let process, process.isRunning { Foundation.kill(process.processIdentifier, SIGSTOP) }
+    }
+
     func kill() async {
         guard let process, process.isRunning else { return }
         Foundation.kill(process.processIdentifier, SIGKILL)

@@ -61,6 +61,15 @@ struct Tab: Sendable {
         }
     }
 
+    /// From now on, in `window.sent`.
+    func keepsWhatItSends() async throws {
+        try await run(
+            """
+            const send = WebSocket.prototype.send; window.sent = [];
+            WebSocket.prototype.send = function (text) { window.sent.push(JSON.parse(text)); send.call(this, text) }
+            """)
+    }
+
     // MARK: - The chat page
 
     func isOnline(on node: String) async throws {

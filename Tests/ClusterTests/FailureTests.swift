@@ -14,7 +14,7 @@ struct FailureTests {
         let room = try await ann.create()
         try await ann.join(room)
         try await bob.join(room)
-        let count = 300
+        let count = 200
         for number in 1...count {
             await bob.say("\(number)", in: room, id: number)
             if number == count / 2 { await nodes[1].kill() }

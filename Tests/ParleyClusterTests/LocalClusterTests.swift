@@ -17,7 +17,7 @@ struct LocalClusterTests {
         let cluster = try Self.cluster(said)
         var request = ClusterRequest()
         request.nodes = 2
-        request.port = try Self.freePorts(4)
+        request.port = try TCPPort.free(inARow: 4)
         try await cluster.up(request)
         let first = try await cluster.status()
         #expect(first.isAllReady)
@@ -68,7 +68,7 @@ struct LocalClusterTests {
         var request = ClusterRequest()
         request.nodes = 1
         request.store = .memory
-        request.port = try Self.freePorts(2)
+        request.port = try TCPPort.free(inARow: 2)
         try await cluster.up(request)
         let status = try await cluster.status()
         #expect(status.parts.map(\.name) == ["haproxy", "n1"])
@@ -90,7 +90,7 @@ struct LocalClusterTests {
         var request = ClusterRequest()
         request.nodes = 2
         request.store = .memory
-        request.port = try Self.freePorts(3)
+        request.port = try TCPPort.free(inARow: 3)
         request.serveOptions = ["--die", "n2"]
         let error = await #expect(throws: LocalServiceError.self) { try await cluster.up(request) }
         #expect(error?.kind == .failed)
@@ -107,7 +107,7 @@ struct LocalClusterTests {
         var request = ClusterRequest()
         request.nodes = 1
         request.store = .memory
-        request.port = try Self.freePorts(2)
+        request.port = try TCPPort.free(inARow: 2)
         try await first.up(request)
         let said = Said()
         let second = try Self.cluster(said)
@@ -124,15 +124,6 @@ struct LocalClusterTests {
         try Data(standIn.utf8).write(to: URL(fileURLWithPath: server))
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: server)
         return LocalCluster(folder: "\(folder)/.parley", server: server, say: { said.append($0) })
-    }
-
-    /// The first of so many free ports in a row.
-    private static func freePorts(_ count: UInt16) throws -> UInt16 {
-        for _ in 0..<100 {
-            let port = try TCPPort.free()
-            if port < 65_000, (port..<port + count).allSatisfy(TCPPort.isFree) { return port }
-        }
-        throw LocalServiceError(.failed, "no \(count) free ports in a row")
     }
 
     private static let standIn = """

@@ -69,9 +69,11 @@ struct LedgerTests {
     func leftOpen() {
         var ledger = ledger()
         _ = ledger.received(1)
-        ledger.leftOpen(1)
+        #expect(ledger.leftOpen(1) == true)
+        #expect(ledger.leftOpen(1) == false, "the client was told already")
         #expect(code(ledger.received(1)) == .unavailable, "its outcome is not known yet")
         #expect(ledger.applied(1) == false)
+        #expect(ledger.leftOpen(1) == false, "it has come to its end")
         #expect(code(ledger.received(2)) == .unavailable)
         #expect(ledger.received(1) == .duplicate)
         #expect(ledger.received(2) == .submit)
@@ -81,7 +83,7 @@ struct LedgerTests {
     func leftOpenNotApplied() {
         var ledger = ledger()
         _ = ledger.received(1)
-        ledger.leftOpen(1)
+        #expect(ledger.leftOpen(1) == true)
         #expect(ledger.returned(1) == true, "the client was told already")
         #expect(ledger.received(1) == .submit)
     }

@@ -17,6 +17,8 @@ struct Load: AsyncParsableCommand {
     var rooms = 1
     @Option(help: "Members of each room.")
     var members = 2
+    @Option(help: "How many members of each room send (default: all).")
+    var senders: Int?
     @Option(help: "Messages a second, of all members together; 0 keeps them idle.")
     var rate = 10.0
     @Option(help: "Bytes of each message.")
@@ -25,6 +27,12 @@ struct Load: AsyncParsableCommand {
     var seconds = 10.0
     @Option(help: "Seconds before that.")
     var warmup = 2.0
+    @Flag(
+        help: "Leave out what a member gets of its own messages: only the way to other members, and so to other nodes.")
+    var others = false
+    @Flag(help: "No nodes: measure INSERT and NOTIFY until LISTEN hears, on --database-url, at --rate.")
+    var bare = false
+    @OptionGroup var database: DatabaseOption
     @Flag(help: "Print the figures as one line of JSON.")
     var json = false
 
@@ -32,11 +40,18 @@ struct Load: AsyncParsableCommand {
         guard (1...10_000).contains(rooms), (1...10_000).contains(members), rooms * members <= 50_000 else {
             throw ValidationError("--rooms times --members must be from 1 to 50,000")
         }
+        guard senders ?? 1 >= 1 else { throw ValidationError("--senders must be 1 or more") }
         guard rate >= 0, rate <= 1_000_000, (40...30_000).contains(size), seconds > 0, seconds <= 3_600, warmup >= 0
         else { throw ValidationError("--rate must be 0 to 1,000,000, --size 40 to 30,000, --seconds up to 3,600") }
     }
 
     func run() async throws {
+        if bare {
+            guard rate > 0 else { throw ValidationError("--bare needs a --rate") }
+            let times = try await BareRun(url: try database.url(), rate: rate, measured: .seconds(seconds)).run()
+            let report = BareReport(times: times)
+            return print(json ? report.json : report.table)
+        }
         let nodes = try url.map { text in
             guard let node = NodeAddress(text) else {
                 throw ValidationError("--url \(text): expected ws://host:port/ws")
@@ -44,8 +59,9 @@ struct Load: AsyncParsableCommand {
             return node
         }
         let plan = LoadPlan(
-            nodes: nodes, rooms: rooms, members: members, rate: rate, size: size, warmup: .seconds(warmup),
-            measured: .seconds(seconds))
+            nodes: nodes, rooms: rooms, members: members, rate: rate, size: size,
+            senders: min(senders ?? members, members), onlyOthers: others,
+            warmup: .seconds(warmup), measured: .seconds(seconds))
         let report: LoadReport
         do {
             report = try await LoadRun(plan).run { text in

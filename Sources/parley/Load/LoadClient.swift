@@ -20,20 +20,30 @@ final class LoadClient: Sendable {
     private let state: NIOLockedValueBox<State>
     private let connection: ClientConnection
     let room: String
+    let member: Int
     private let padding: String
 
-    private init(connection: ClientConnection, state: NIOLockedValueBox<State>, room: String, size: Int) {
+    private init(
+        connection: ClientConnection, state: NIOLockedValueBox<State>, room: String, member: Int, size: Int
+    ) {
         self.connection = connection
+        self.member = member
         self.state = state
         self.room = room
         padding = String(repeating: "x", count: max(0, size - 24))
     }
 
     /// Connects, makes the room if it is not there and joins it.
-    static func join(_ room: String, at node: NodeAddress, size: Int) async throws -> LoadClient? {
+    ///
+    /// - Parameters:
+    ///   - member: Its number in the room: goes into each message.
+    ///   - onlyOthers: Its own messages do not count.
+    static func join(
+        _ room: String, as member: Int, at node: NodeAddress, size: Int, onlyOthers: Bool
+    ) async throws -> LoadClient? {
         let state = NIOLockedValueBox(State())
         let connection = try await ClientConnection.open(node) { text in
-            take(text, state)
+            take(text, state, ignoring: onlyOthers ? member : nil)
         } onClose: { _ in
             let waiting = state.withLockedValue { state in
                 state.isClosed = true
@@ -41,7 +51,7 @@ final class LoadClient: Sendable {
             }
             waiting?.resume(returning: false)
         }
-        let client = LoadClient(connection: connection, state: state, room: room, size: size)
+        let client = LoadClient(connection: connection, state: state, room: room, member: member, size: size)
         let isJoined = await withCheckedContinuation { continuation in
             state.withLockedValue { $0.joined = continuation }
             connection.send(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#)
@@ -57,7 +67,7 @@ final class LoadClient: Sendable {
         }
         let now = NIODeadline.now().uptimeNanoseconds / 1_000
         connection.send(
-            #"{"method":"message","id":\#(id),"roomId":"\#(room)","message":"~\#(now) \#(padding)"}"#)
+            #"{"method":"message","id":\#(id),"roomId":"\#(room)","message":"~\#(now) \#(member) \#(padding)"}"#)
     }
 
     func startMeasuring() { state.withLockedValue { $0.isMeasuring = true } }
@@ -69,14 +79,15 @@ final class LoadClient: Sendable {
 
     func close() async { await connection.close() }
 
-    private static func take(_ text: ByteBuffer, _ state: NIOLockedValueBox<State>) {
+    private static func take(_ text: ByteBuffer, _ state: NIOLockedValueBox<State>, ignoring own: Int?) {
         let now = NIODeadline.now().uptimeNanoseconds / 1_000
         let view = text.readableBytesView
         if view.starts(with: #"{"method":"update""#.utf8) {
             state.withLockedValue { state in
                 guard state.isMeasuring else { return }
                 view.withUnsafeBytes { bytes in
-                    forEachStamp(in: bytes) { sent in
+                    forEachStamp(in: bytes) { sent, member in
+                        guard own.map(UInt64.init) != member else { return }
                         _ = state.latencies.record(now > sent ? now - sent : 0)
                     }
                 }
@@ -89,21 +100,26 @@ final class LoadClient: Sendable {
         }
     }
 
-    /// Times of messages, microseconds, wherever a string begins with `~` and digits.
-    private static func forEachStamp(in bytes: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {
+    /// Times of messages, microseconds, and their senders, wherever a string begins with `~`.
+    private static func forEachStamp(in bytes: UnsafeRawBufferPointer, _ body: (UInt64, UInt64) -> Void) {
         var index = 0
+        func number() -> UInt64 {
+            var value: UInt64 = 0
+            while index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) {
+                value = value * 10 + UInt64(bytes[index] - UInt8(ascii: "0"))
+                index += 1
+            }
+            return value
+        }
         while index + stamp.count < bytes.count {
             guard bytes[index] == stamp[0], bytes[index + 1] == stamp[1] else {
                 index += 1
                 continue
             }
             index += stamp.count
-            var value: UInt64 = 0
-            while index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) {
-                value = value * 10 + UInt64(bytes[index] - UInt8(ascii: "0"))
-                index += 1
-            }
-            body(value)
+            let sent = number()
+            index += 1
+            body(sent, number())
         }
     }
 }

@@ -8,6 +8,13 @@ struct LoadPlan: Sendable {
     var rate: Double
     /// Bytes of a message's JSON text.
     var size: Int
+    /// Of each room's members, how many send.
+    var senders: Int
+    /// What a member gets of its own messages does not count.
+    var onlyOthers: Bool
     var warmup: Duration
     var measured: Duration
+
+    /// Of one message.
+    var deliveries: Int { onlyOthers ? members - 1 : members }
 }

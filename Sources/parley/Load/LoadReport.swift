@@ -28,35 +28,58 @@ struct LoadReport: Sendable {
 
     private var delivered: Int { Int(latencies.totalCount) }
 
-    private func milliseconds(_ percentile: Double) -> Double {
-        delivered == 0 ? 0 : Double(latencies.valueAtPercentile(percentile)) / 1_000
-    }
-
     var table: String {
-        func line(_ name: String, _ value: String) -> String {
-            name.padding(toLength: 22, withPad: " ", startingAt: 0) + value
-        }
-        let percentiles = [50.0, 90, 99, 99.9, 100].map {
-            line("  p\($0.formatted())", String(format: "%.2f ms", milliseconds($0)))
-        }
-        return
-            ([
-                line("messages sent", "\(sent), \(Int(Double(sent) / seconds)) a second"),
-                line("deliveries", "\(delivered) of \(sent * plan.members)"),
-                line("errors, closed", "\(errors), \(closed)"),
-                "from sending to each delivery:",
-            ] + percentiles).joined(separator: "\n")
+        ([
+            ReportTable.line("messages sent", "\(sent), \(Int(Double(sent) / seconds)) a second"),
+            ReportTable.line("deliveries", "\(delivered) of \(sent * plan.deliveries)"),
+            ReportTable.line("errors, closed", "\(errors), \(closed)"),
+            "from sending to each delivery:",
+        ] + ReportTable.percentiles(latencies)).joined(separator: "\n")
     }
 
     var json: String {
         let values: [(String, String)] = [
             ("rooms", "\(plan.rooms)"), ("members", "\(plan.members)"), ("nodes", "\(plan.nodes.count)"),
             ("sent", "\(sent)"), ("seconds", String(format: "%.2f", seconds)), ("delivered", "\(delivered)"),
-            ("expected", "\(sent * plan.members)"), ("errors", "\(errors)"), ("closed", "\(closed)"),
-            ("p50_ms", String(format: "%.3f", milliseconds(50))), ("p99_ms", String(format: "%.3f", milliseconds(99))),
-            ("p999_ms", String(format: "%.3f", milliseconds(99.9))),
-            ("max_ms", String(format: "%.3f", milliseconds(100))),
+            ("expected", "\(sent * plan.deliveries)"), ("errors", "\(errors)"), ("closed", "\(closed)"),
         ]
-        return "{" + values.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
+        return ReportTable.json(values, latencies)
+    }
+}
+
+/// Of a `BareRun`.
+struct BareReport: Sendable {
+    let times: Histogram<UInt32>
+
+    var table: String {
+        ([
+            ReportTable.line("transactions", "\(times.totalCount)"),
+            "from sending to each notification:",
+        ] + ReportTable.percentiles(times)).joined(separator: "\n")
+    }
+
+    var json: String { ReportTable.json([("sent", "\(times.totalCount)")], times) }
+}
+
+private enum ReportTable {
+    static func line(_ name: String, _ value: String) -> String {
+        name.padding(toLength: 22, withPad: " ", startingAt: 0) + value
+    }
+
+    static func percentiles(_ times: Histogram<UInt32>) -> [String] {
+        [50.0, 90, 99, 99.9, 100].map {
+            line("  p\($0.formatted())", String(format: "%.2f ms", milliseconds(times, $0)))
+        }
+    }
+
+    static func json(_ values: [(String, String)], _ times: Histogram<UInt32>) -> String {
+        let percentiles = [("p50_ms", 50.0), ("p99_ms", 99), ("p999_ms", 99.9), ("max_ms", 100)].map {
+            ($0, String(format: "%.3f", milliseconds(times, $1)))
+        }
+        return "{" + (values + percentiles).map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
+    }
+
+    private static func milliseconds(_ times: Histogram<UInt32>, _ percentile: Double) -> Double {
+        times.totalCount == 0 ? 0 : Double(times.valueAtPercentile(percentile)) / 1_000
     }
 }

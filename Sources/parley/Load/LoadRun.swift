@@ -22,10 +22,11 @@ struct LoadRun: Sendable {
     func run(progress: @Sendable (String) -> Void) async throws -> LoadReport {
         let clients = try await connect()
         progress("\(clients.count) members in \(plan.rooms) rooms on \(plan.nodes.count) nodes")
-        _ = await send(by: clients, for: plan.warmup)
+        let senders = clients.filter { $0.member < plan.senders }
+        _ = await send(by: senders, for: plan.warmup)
         for client in clients { client.startMeasuring() }
         let start = ContinuousClock.now
-        let sent = await send(by: clients, for: plan.measured)
+        let sent = await send(by: senders, for: plan.measured)
         let elapsed = ContinuousClock.now - start
         // What was sent in time counts also when it arrives a little later.
         try await Task.sleep(for: .milliseconds(500))
@@ -46,9 +47,11 @@ struct LoadRun: Sendable {
             try await withThrowingTaskGroup(of: LoadClient?.self) { group in
                 for (room, member) in some {
                     let node = plan.nodes[(room + member) % plan.nodes.count]
-                    group.addTask { [size = plan.size] in
+                    group.addTask { [plan] in
                         do {
-                            return try await LoadClient.join("load-\(run)-\(room)", at: node, size: size)
+                            return try await LoadClient.join(
+                                "load-\(run)-\(room)", as: member, at: node, size: plan.size,
+                                onlyOthers: plan.onlyOthers)
                         } catch {
                             throw Failure(description: "\(node): \(error)")
                         }
