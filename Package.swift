@@ -106,12 +106,15 @@ let package = Package(
             swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.
-        .target(name: "TestPostgres", dependencies: ["ParleyCluster"], path: "Tests/TestPostgres", swiftSettings: strict),
+        .target(
+            name: "TestPostgres", dependencies: ["ParleyCluster"], path: "Tests/TestPostgres", swiftSettings: strict),
         .testTarget(
             name: "ParleyClusterTests", dependencies: ["ParleyCluster", "TestPostgres"], swiftSettings: strict),
         .testTarget(
             name: "PostgresTests",
-            dependencies: ["ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", logging, nioLocks],
+            dependencies: [
+                "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", logging, nioLocks,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ClusterTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],

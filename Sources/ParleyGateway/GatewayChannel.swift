@@ -47,6 +47,9 @@ package struct GatewayChannel: HTTPChannelHandler {
                 })
             let outcome = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
                 configuration: .init(upgradeConfiguration: upgrade))
+            let upgradeHandler = try channel.pipeline.syncOperations.handler(
+                type: NIOTypedHTTPServerUpgradeHandler<Outcome>.self)
+            try channel.pipeline.syncOperations.addHandler(UpgradeFilter(), position: .before(upgradeHandler))
             return Value(outcome: outcome, channel: channel)
         }
     }

@@ -19,6 +19,11 @@ package struct HTTPRoutes: Sendable {
     package func router() -> Router<BasicRequestContext> {
         let router = Router()
         PageRoutes.add(to: router)
+        router.get("/ws") { _, _ in
+            var response = Response.text("this is a WebSocket: connect to it as one\n", status: .upgradeRequired)
+            response.headers[.upgrade] = "websocket"
+            return response
+        }
         router.get("/health/live") { _, _ in Response.text("live\n") }
         router.get("/health/ready") { _, _ in
             if gateway.isDraining { return Response.text("draining\n", status: .serviceUnavailable) }

@@ -48,7 +48,8 @@ package final class Hub: Sendable {
         self.loops = loops
         self.logger = logger
         self.observer = observer
-        writer = Writer(store: store, patience: settings.patience, rhythm: settings.rhythm, loop: writerLoop, logger: logger)
+        writer = Writer(
+            store: store, patience: settings.patience, rhythm: settings.rhythm, loop: writerLoop, logger: logger)
         reader = Reader(store: store, rhythm: settings.rhythm, loop: readerLoop, logger: logger)
         let shards = loops.map { NIOLoopBoundBox<HubShard?>.makeEmptyBox(eventLoop: $0) }
         self.shards = shards

@@ -40,9 +40,7 @@ struct Storage: Sendable {
     ) async throws(SchemaError) -> Storage {
         let url = configuration.databaseURL ?? ""
         if configuration.migrates {
-            for migration in try await Migrator(url: url, version: parleyVersion, logger: quiet(logger)).migrate() {
-                logger.notice("applied migration", metadata: ["migration": "\(migration.number) \(migration.name)"])
-            }
+            try await Migrator(url: url, version: parleyVersion, logger: logger).migrate()
         }
         var settings = StoreConfiguration(
             url: url, nodeName: configuration.nodeName, nodeAddress: "\(configuration.host):\(configuration.port)",
@@ -62,13 +60,6 @@ struct Storage: Sendable {
         return Storage(
             store: store, feed: feed, isReachable: { store.isReachable }, observation: observation,
             close: { await store.close() }, localRooms: localRooms)
-    }
-
-    /// What the migrator has to say about its connection, it says in its error.
-    private static func quiet(_ logger: Logger) -> Logger {
-        var logger = logger
-        logger.logLevel = .critical
-        return logger
     }
 
     func signingKey() async throws -> [UInt8] {

@@ -18,7 +18,7 @@ struct Migrate: AsyncParsableCommand {
 
     func run() async throws {
         var logger = Logger(label: "parley")
-        // What it has to say about its connection, it says in its error.
+        // What it applied is printed, and what went wrong is the error.
         logger.logLevel = .critical
         let migrator = Migrator(url: try database.url(), version: parleyVersion, logger: logger)
         do {

@@ -41,7 +41,9 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: "trace, debug, info, notice, warning, error or critical (default: info).",
         transform: { text in
-            guard let level = Logger.Level(rawValue: text) else { throw ValidationError("there is no log level \"\(text)\"") }
+            guard let level = Logger.Level(rawValue: text) else {
+                throw ValidationError("there is no log level \"\(text)\"")
+            }
             return level
         })
     var logLevel: Logger.Level?

@@ -5,7 +5,7 @@ import TestPostgres
 import Testing
 
 /// The page in a real browser, on real nodes.
-@Suite("The chat page", .serialized, .enabled(if: Browser.executable != nil, "no Chromium on this machine"))
+@Suite("The chat page", .heavy, .serialized, .enabled(if: Browser.executable != nil, "no Chromium on this machine"))
 struct ChatTests {
     @Test("two tabs on two nodes see each other and all messages, in one order")
     func twoNodes() async throws {

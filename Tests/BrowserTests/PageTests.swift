@@ -1,9 +1,10 @@
 import Foundation
 import FoundationNetworking
+import TestPostgres
 import Testing
 
 /// What a node answers to a browser that asks for the page and its parts.
-@Suite("The page over HTTP")
+@Suite("The page over HTTP", .heavy)
 struct PageTests {
     static let files = [
         ("/", "text/html; charset=utf-8"), ("/chat.css", "text/css; charset=utf-8"),

@@ -1,6 +1,6 @@
 import ParleyCluster
-import Testing
 import TestPostgres
+import Testing
 
 /// The three designs of one system, each as its settings, and nodes that run it.
 enum Design: String, CaseIterable, Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import TestPostgres
 import Testing
 
 /// The conversation of `deploy/conversation`, on a cluster of this test.
-@Suite("Clients that others wrote")
+@Suite("Clients that others wrote", .heavy)
 struct OtherClientsTests {
     @Test(
         "34 of them through HAProxy, a node killed in the middle: each sees the same sequence as psql, and nothing is missing",

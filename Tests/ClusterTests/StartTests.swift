@@ -4,7 +4,7 @@ import TestPostgres
 import Testing
 
 /// A node that cannot start says why in one line on standard error, and ends with a code other than 0.
-@Suite("A node that cannot start")
+@Suite("A node that cannot start", .heavy)
 struct StartTests {
     private func serve(_ arguments: [String]) async throws -> Command.Finished {
         try await Command(TestNode.executable.path, ["serve", "--port", "0", "--log-level", "critical"] + arguments)
@@ -41,7 +41,8 @@ struct StartTests {
     func unreachable() async throws {
         let port = try TCPPort.free()
         check(
-            try await serve(["--allow-anonymous", "--database-url", "postgresql://nobody@127.0.0.1:\(port)/x"]), code: 69,
+            try await serve(["--allow-anonymous", "--database-url", "postgresql://nobody@127.0.0.1:\(port)/x"]),
+            code: 69,
             says: ["127.0.0.1"])
     }
 
@@ -86,7 +87,8 @@ struct StartTests {
     @Test("with a setting out of its range, or in the environment")
     func settings() async throws {
         check(
-            try await serve(["--allow-anonymous", "--store", "memory", "--tick-ms", "0"]), code: 64, says: ["--tick-ms", "1 to"])
+            try await serve(["--allow-anonymous", "--store", "memory", "--tick-ms", "0"]), code: 64,
+            says: ["--tick-ms", "1 to"])
         var command = Command(TestNode.executable.path, ["serve", "--store", "memory"])
         command.environment["PARLEY_TICK_MS"] = "soon"
         check(try await command.run(within: .seconds(60)), code: 64, says: ["PARLEY_TICK_MS", "soon"])

@@ -44,7 +44,9 @@ final class TestNode: Sendable {
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         let log = folder + "/node.log"
-        if !FileManager.default.fileExists(atPath: log) { _ = FileManager.default.createFile(atPath: log, contents: nil) }
+        if !FileManager.default.fileExists(atPath: log) {
+            _ = FileManager.default.createFile(atPath: log, contents: nil)
+        }
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         try output.seekToEnd()
         process.standardOutput = output
@@ -65,7 +67,9 @@ final class TestNode: Sendable {
     }
 
     func get(_ path: String) async throws -> (status: Int, body: String) {
-        guard let url = URL(string: "http://127.0.0.1:\(port)\(path)") else { throw Failure(description: "bad \(path)") }
+        guard let url = URL(string: "http://127.0.0.1:\(port)\(path)") else {
+            throw Failure(description: "bad \(path)")
+        }
         let (data, response) = try await URLSession.shared.data(from: url)
         return ((response as? HTTPURLResponse)?.statusCode ?? 0, String(decoding: data, as: UTF8.self))
     }

@@ -7,7 +7,7 @@ import Testing
 
 /// With a small stand-in for the server: what is tested is who is started, found and ended, not what they do.
 @Suite(
-    "a cluster on this machine", .serialized,
+    "a cluster on this machine", .heavy, .serialized,
     .enabled(
         if: Command.find("haproxy") != nil && Command.find("python3") != nil, "HAProxy or Python is not installed"))
 struct LocalClusterTests {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ParleyCluster
 
-@Suite("a private PostgreSQL")
+@Suite("a private PostgreSQL", .heavy)
 struct LocalPostgresTests {
     @Test("two databases of the shared server are empty and apart")
     func sharedDatabases() async throws {

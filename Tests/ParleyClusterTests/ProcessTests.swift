@@ -4,7 +4,7 @@ import Testing
 
 @testable import ParleyCluster
 
-@Suite("processes")
+@Suite("processes", .heavy)
 struct ProcessTests {
     @Test("a stat line with blanks and brackets in the name is understood")
     func statLine() {

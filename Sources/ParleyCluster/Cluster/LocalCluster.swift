@@ -48,6 +48,13 @@ public struct LocalCluster: Sendable {
         return settings
     }
 
+    /// The connection string of the database of the cluster that was last started here; nil when there is none, or it has
+    /// no database.
+    public func databaseURL() throws(LocalServiceError) -> String? {
+        guard let settings = try folder.readSettings() else { return nil }
+        return try databaseURL(settings)
+    }
+
     func node(_ node: Int, _ settings: ClusterSettings) -> ClusterService {
         let name = ClusterSettings.name(ofNode: node)
         return ClusterService(

@@ -159,8 +159,11 @@ public struct Migrator: Sendable {
         _ work: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Result<Value, SchemaError>
     ) async throws(SchemaError) -> Value {
         let visit = NIOLockedValueBox(Visit<Value>.travelling)
+        // What goes wrong is thrown; and the end of a visit looks like a fault to the connection.
+        var quiet = logger
+        quiet.logLevel = .critical
         let connection = PostgresConnection(
-            role: "migrator", url: url, settings: Self.settings, logger: logger
+            role: "migrator", url: url, settings: Self.settings, logger: quiet
         ) { greeter throws(PostgresError) in
             visit.withLockedValue { $0 = .there }
             do throws(PostgresError) {

@@ -66,7 +66,8 @@ enum MarksStatement {
         let refused = (row.textArrayOrNil(3) ?? []).flatMap { RefusedList.ids(of: client, in: $0 ?? "") }
         let applied = row.int8OrNil(2) ?? 0
         return Marks(
-            lastID: max(applied, refused.max() ?? 0), refused: Set(refused).sorted().suffix(Limits.refusedMax).map { $0 })
+            lastID: max(applied, refused.max() ?? 0),
+            refused: Set(refused).sorted().suffix(Limits.refusedMax).map { $0 })
     }
 }
 

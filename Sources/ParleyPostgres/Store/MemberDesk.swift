@@ -98,7 +98,8 @@ final class MemberDesk: Sendable {
 
     private func answer(_ requests: [MemberRequest], with result: Result<Answer, StoreError>) {
         guard !requests.isEmpty else { return }
-        let waiters = state.withLockedValue { state in requests.compactMap { state.waiters.removeValue(forKey: $0.id) } }
+        let waiters = state.withLockedValue { state in requests.compactMap { state.waiters.removeValue(forKey: $0.id) }
+        }
         for waiter in waiters { waiter.resume(returning: result) }
     }
 

@@ -32,7 +32,8 @@ struct Conversation: Sendable {
     }
 
     static func open(_ address: NodeAddress) async throws -> Conversation {
-        let (frames, feed) = AsyncStream.makeStream(of: ServerFrameText.self, bufferingPolicy: .bufferingOldest(framesMax))
+        let (frames, feed) = AsyncStream.makeStream(
+            of: ServerFrameText.self, bufferingPolicy: .bufferingOldest(framesMax))
         do {
             let connection = try await ClientConnection.open(address) { text in
                 do {
@@ -57,7 +58,9 @@ struct Conversation: Sendable {
     func close() async { await connection.close() }
 
     /// Stops the program when the node has not answered in time.
-    static func withPatience<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    static func withPatience<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws
+        -> Value
+    {
         try await withThrowingTaskGroup(of: Value.self) { group in
             group.addTask { try await body() }
             group.addTask {

@@ -14,7 +14,7 @@ struct Rooms: AsyncParsableCommand {
     func run() async throws {
         let table = try await DatabaseTable(
             of: """
-                SELECT room_id, last_seq::text, member_count::text, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS')
+                SELECT room_id, last_seq::text, members::text, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS')
                 FROM parley.rooms ORDER BY last_seq DESC, room_id LIMIT \(limit)
                 """,
             named: "rooms", titles: ["room", "changes", "members", "created"], at: try database.url())

@@ -1,8 +1,9 @@
 import NIOConcurrencyHelpers
 import ParleyPostgres
+import TestPostgres
 import Testing
 
-@Suite struct DeadlineTests {
+@Suite(.heavy) struct DeadlineTests {
     @Test("at the deadline the server is told to stop, and the connection goes on")
     func cancelsOnServer() async throws {
         try await withConnection { connection in

@@ -54,7 +54,9 @@ import Testing
 
     @Test("a greeting that keeps failing is what waitUntilConnected throws")
     func keepsFailing() async throws {
-        let connection = try await connection { greeter throws(PostgresError) in try greeter.run(script: "SELECT 1; SELEC") }
+        let connection = try await connection { greeter throws(PostgresError) in
+            try greeter.run(script: "SELECT 1; SELEC")
+        }
         let error = await postgresError { () async throws(PostgresError) in
             try await connection.waitUntilConnected(timeout: .milliseconds(300))
         }

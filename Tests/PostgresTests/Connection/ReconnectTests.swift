@@ -1,9 +1,10 @@
 import Logging
 import NIOConcurrencyHelpers
 import ParleyPostgres
+import TestPostgres
 import Testing
 
-@Suite struct ReconnectTests {
+@Suite(.heavy) struct ReconnectTests {
     @Test("a terminated backend: what was sent is unknown, the generation rises, and what waits is served")
     func terminated() async throws {
         let settings = quickSettings { $0.inFlightMax = 1 }

@@ -1,9 +1,10 @@
 import ParleyCore
+import TestPostgres
 import Testing
 
 @testable import ParleyPostgres
 
-@Suite("Append")
+@Suite("Append", .heavy)
 struct AppendTests {
     @Test("a batch numbers each room on its own, without gaps, and stores the bytes as they are")
     func numbersEachRoom() async throws {
@@ -18,9 +19,10 @@ struct AppendTests {
                 #expect(first == [.applied(base: 0), .applied(base: 0)])
                 #expect(outcomes == [.applied(base: 2), .applied(base: 0)])
                 let reads = try await store.readLog([LogCursor(room: rooms[2], after: 2)])
-                #expect(reads == [
-                    LogRead(room: rooms[2], runs: [Run(from: 3, to: 4, tag: 7, body: second.body)], more: false)
-                ])
+                #expect(
+                    reads == [
+                        LogRead(room: rooms[2], runs: [Run(from: 3, to: 4, tag: 7, body: second.body)], more: false)
+                    ])
             }
         }
     }

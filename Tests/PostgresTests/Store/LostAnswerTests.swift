@@ -1,10 +1,11 @@
 import NIOConcurrencyHelpers
 import ParleyCore
+import TestPostgres
 import Testing
 
 @testable import ParleyPostgres
 
-@Suite("Append whose answer is lost")
+@Suite("Append whose answer is lost", .heavy)
 struct LostAnswerTests {
     /// What each batch of these tests holds: one room that is applied, one that has moved, one that is gone.
     private func batch(_ rooms: [RoomNumber]) -> [Append] {

@@ -18,14 +18,16 @@ extension PostgresRoomStore {
 
     func number(of id: String) async throws -> RoomNumber {
         let rows = try await reader.read(
-            Statement(name: "test-number", sql: "SELECT room_no FROM parley.room WHERE room_id = $1::text"), [.text(id)])
+            Statement(name: "test-number", sql: "SELECT room_no FROM parley.room WHERE room_id = $1::text"), [.text(id)]
+        )
         return RoomNumber(try unwrap(rows.first).int8(0))
     }
 
     /// Appends one chunk to one room.
     @discardableResult
     func add(
-        _ messages: [String], to room: RoomNumber, by client: String = "ann", ids: Range<Int64>? = nil, claim: Int64 = 0,
+        _ messages: [String], to room: RoomNumber, by client: String = "ann", ids: Range<Int64>? = nil,
+        claim: Int64 = 0,
         tag: Tag = .random(in: .min ... .max)
     ) async throws -> AppendOutcome {
         try unwrap(
