@@ -90,7 +90,7 @@ let package = Package(
         .target(name: "ParleyCore", swiftSettings: strict),
         // The SQL stands at the top level, where people look for it, and travels inside the executable.
         .target(
-            name: "ParleySchema", path: "sql", exclude: [],
+            name: "ParleySchema", path: "sql", exclude: ["schema.sql"],
             resources: [.embedInCode("migrations")], swiftSettings: strict),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
@@ -99,7 +99,12 @@ let package = Package(
             name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
         .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
-        .testTarget(name: "ParleyMemoryTests", dependencies: ["ParleyMemory", "ParleyCore"], swiftSettings: strict),
+        // Not a test itself: what every store of rooms keeps to.
+        .target(
+            name: "TestRoomStore", dependencies: ["ParleyCore"], path: "Tests/TestRoomStore", swiftSettings: strict),
+        .testTarget(
+            name: "ParleyMemoryTests", dependencies: ["ParleyMemory", "ParleyCore", "TestRoomStore"],
+            swiftSettings: strict),
         .testTarget(
             name: "ParleyHubTests",
             dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
@@ -113,7 +118,7 @@ let package = Package(
         .testTarget(
             name: "PostgresTests",
             dependencies: [
-                "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", logging, nioLocks,
+                "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", "TestRoomStore", logging, nioLocks,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -130,7 +135,7 @@ let package = Package(
 if Context.environment["PARLEY_ONLY_PURE"] != nil {
     let pure: Set = [
         "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "ParleyMemory",
-        "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests", "ParleyMemoryTests",
+        "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests", "ParleyMemoryTests",
     ]
     package.targets.removeAll { !pure.contains($0.name) }
     package.products.removeAll()

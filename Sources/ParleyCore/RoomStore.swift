@@ -27,7 +27,8 @@ public protocol RoomStore: Sendable {
     /// What came after each cursor, oldest first. A room without news is left out of the answer.
     func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead]
 
-    /// What changed in each roster after its cursor. A cursor of 0 reads the whole roster.
+    /// What changed in each roster after its cursor. A cursor of 0 reads the whole roster. A room without news is left
+    /// out of the answer, or has no changes in it.
     func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead]
 
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage

@@ -1,5 +1,6 @@
 import ParleyCore
 import ParleyMemory
+import TestRoomStore
 import Testing
 
 @Suite("Rooms in memory")

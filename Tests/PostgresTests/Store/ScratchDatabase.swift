@@ -11,6 +11,7 @@ struct ScratchDatabase: Sendable {
     let url: String
 
     /// - Parameter isMigrated: With Parley's schema.
+    @discardableResult
     static func use<Value>(
         isMigrated: Bool = true, _ body: (ScratchDatabase) async throws -> Value
     ) async throws -> Value {

@@ -1,19 +1,19 @@
-import ParleyCore
-import Testing
+package import ParleyCore
+package import Testing
 
 /// One room of a store, with what was put into it.
-struct StoreRoom {
-    let store: any RoomStore
-    let id: RoomID
-    let number: RoomNumber
+package struct StoreRoom {
+    package let store: any RoomStore
+    package let id: RoomID
+    package let number: RoomNumber
     /// To be sent with appends.
-    let claim: Int64
+    package let claim: Int64
     /// Somebody who is in the room from the start, so that it can be reached by its number.
-    let host: SessionIdentity
+    package let host: SessionIdentity
     /// All changes so far, and the tag of the chunk in which each lies.
-    private(set) var changes: [(text: String, tag: ParleyCore.Tag)] = []
+    package private(set) var changes: [(text: String, tag: ParleyCore.Tag)] = []
 
-    init(_ store: any RoomStore, retainMessages: Int64? = nil) async throws {
+    package init(_ store: any RoomStore, retainMessages: Int64? = nil) async throws {
         self.store = store
         id = .made()
         host = .made()
@@ -23,19 +23,19 @@ struct StoreRoom {
         claim = enrolled.claim
     }
 
-    var last: Seq { Seq(changes.count) }
+    package var last: Seq { Seq(changes.count) }
 
-    func enroll(_ session: SessionIdentity, profile: String? = nil) async throws -> Enrolled {
+    package func enroll(_ session: SessionIdentity, profile: String? = nil) async throws -> Enrolled {
         try await store.enroll(Enrollment(room: id, session: session, profile: profile.map { Array($0.utf8) }))
     }
 
-    func withdraw(_ session: SessionIdentity) async throws -> Withdrawn {
+    package func withdraw(_ session: SessionIdentity) async throws -> Withdrawn {
         try await store.withdraw(Withdrawal(room: number, session: session.key))
     }
 
     /// One chunk. Returns the place before it.
     @discardableResult
-    mutating func append(
+    package mutating func append(
         _ texts: [String], tag: ParleyCore.Tag? = nil, claim: Int64? = nil
     ) async throws -> Seq {
         let tag = tag ?? .random(in: .min ... .max)
@@ -50,7 +50,7 @@ struct StoreRoom {
     }
 
     /// So many chunks of so many changes, each of which says its place and has another length.
-    mutating func fill(chunks: Int, of count: Int) async throws {
+    package mutating func fill(chunks: Int, of count: Int) async throws {
         for _ in 0..<chunks {
             let texts = (0..<count).map { index in
                 let seq = last + Seq(index) + 1
@@ -61,16 +61,16 @@ struct StoreRoom {
         }
     }
 
-    static func change(by session: SessionIdentity, id: Int64? = nil, _ message: String = "{}") -> String {
+    package static func change(by session: SessionIdentity, id: Int64? = nil, _ message: String = "{}") -> String {
         let id = id.map { ",\"id\":\($0)" } ?? ""
         return "{\"clientId\":\"\(session.clientID.text)\"\(id),\"at\":0,\"message\":\(message)}"
     }
 
-    func snapshot(_ want: SnapshotRequest.Want, bytesMax: Int = 1_000_000) async throws -> Snapshot {
+    package func snapshot(_ want: SnapshotRequest.Want, bytesMax: Int = 1_000_000) async throws -> Snapshot {
         try await store.snapshot(SnapshotRequest(room: number, want: want, bytesMax: bytesMax))
     }
 
-    func history(
+    package func history(
         after: Seq? = nil, before: Seq? = nil, limit: Int = 1_000, bytesMax: Int = 1_000_000
     ) async throws -> HistoryPage {
         try await store.history(
@@ -78,16 +78,16 @@ struct StoreRoom {
     }
 
     /// The changes from one place to another, as they must stand in a body.
-    func body(_ from: Seq, _ to: Seq) -> [UInt8] {
+    package func body(_ from: Seq, _ to: Seq) -> [UInt8] {
         guard from <= to else { return [] }
         return Array(changes[Int(from) - 1..<Int(to)].map(\.text).joined(separator: ",").utf8)
     }
 
     /// The place at `seq`, which must not be 0.
-    func position(at seq: Seq) -> Position { Position(seq: seq, tag: changes[Int(seq) - 1].tag) }
+    package func position(at seq: Seq) -> Position { Position(seq: seq, tag: changes[Int(seq) - 1].tag) }
 
     /// Runs must follow each other, hold what was appended, and end with the tag of their chunk.
-    func expectGapless(_ runs: [Run], sourceLocation: SourceLocation = #_sourceLocation) {
+    package func expectGapless(_ runs: [Run], sourceLocation: SourceLocation = #_sourceLocation) {
         for (former, next) in zip(runs, runs.dropFirst()) {
             #expect(former.to + 1 == next.from, sourceLocation: sourceLocation)
         }
@@ -99,14 +99,14 @@ struct StoreRoom {
 }
 
 extension RoomID {
-    static func made() -> RoomID {
+    package static func made() -> RoomID {
         var random = SeededGenerator()
         return .random(using: &random)
     }
 }
 
 extension SessionIdentity {
-    static func made(userID: String? = nil) -> SessionIdentity {
+    package static func made(userID: String? = nil) -> SessionIdentity {
         var random = SeededGenerator()
         return SessionIdentity(key: .random(using: &random), clientID: .random(using: &random), userID: userID)
     }

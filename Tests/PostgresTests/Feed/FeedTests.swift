@@ -1,0 +1,137 @@
+import NIOConcurrencyHelpers
+import ParleyCore
+import TestPostgres
+import Testing
+
+@testable import ParleyPostgres
+
+@Suite("Feeds", .heavy)
+struct FeedTests {
+    /// What a feed has said so far.
+    private final class Heard: Sendable {
+        private let state = NIOLockedValueBox<(seqs: [RoomNumber: Seq], resyncs: Int)>(([:], 0))
+
+        func take(_ event: FeedEvent) {
+            state.withLockedValue { state in
+                switch event {
+                case .pointers(let pointers):
+                    for pointer in pointers {
+                        state.seqs[pointer.room] = max(state.seqs[pointer.room] ?? 0, pointer.lastSeq)
+                    }
+                case .resync: state.resyncs += 1
+                }
+            }
+        }
+
+        func seq(of room: RoomNumber) -> Seq? { state.withLockedValue { $0.seqs[room] } }
+        var resyncs: Int { state.withLockedValue(\.resyncs) }
+    }
+
+    private func hearing<Value>(
+        _ feed: any ChangeFeed, _ body: (Heard) async throws -> Value
+    ) async throws -> Value {
+        let heard = Heard()
+        let task = Task { await feed.run { heard.take($0) } }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(heard)) } catch { result = .failure(error) }
+        task.cancel()
+        await task.value
+        return try result.get()
+    }
+
+    @Test("what another node writes is heard; what this one writes is not")
+    func others() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2") { other in
+                    let rooms = try await own.makeRooms(2)
+                    try await hearing(NotifyFeed(store: own) { rooms }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        try await own.add(["1"], to: rooms[0])
+                        try await other.add(["1", "2"], to: rooms[1])
+                        try await waitUntil { heard.seq(of: rooms[1]) == 2 }
+                        // It was said before, on the same channel.
+                        #expect(heard.seq(of: rooms[0]) == nil)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a listener whose backend is terminated listens again and says that hints may have been lost")
+    func terminated() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2") { other in
+                    let room = try await own.makeRoom()
+                    try await hearing(NotifyFeed(store: own) { [room] }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        try await database.query(
+                            """
+                            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                            WHERE application_name = 'parley/listener' AND datname = current_database()
+                            """)
+                        try await waitUntil { heard.resyncs == 2 }
+                        try await other.add(["1"], to: room)
+                        try await waitUntil { heard.seq(of: room) == 1 }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a batch that nobody announced is found by the heartbeat")
+    func unannounced() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("mute", adjust: { $0.announce = false }) { mute in
+                    let room = try await own.makeRoom()
+                    try await hearing(NotifyFeed(store: own) { [room] }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        try await mute.add(["1"], to: room)
+                        try await waitUntil { heard.resyncs == 2 }
+                        #expect(heard.seq(of: room) == nil, "it was not told where")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a batch of more rooms than one notification holds is announced in several")
+    func large() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2") { other in
+                    try await database.run(
+                        "INSERT INTO parley.room (room_id, tag) SELECT 'r' || n, 0 FROM generate_series(1, 1500) n")
+                    let rooms = try await database.query("SELECT room_no FROM parley.room ORDER BY room_no").map {
+                        RoomNumber($0.int8(0))
+                    }
+                    try await hearing(NotifyFeed(store: own) { rooms }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        let outcomes = try await other.append(rooms.map { chunk(["1"], to: $0) })
+                        #expect(outcomes == rooms.map { _ in .applied(base: 0) })
+                        try await waitUntil { rooms.allSatisfy { heard.seq(of: $0) == 1 } }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a feed that polls finds what others wrote")
+    func poll() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2", adjust: { $0.announce = false }) { other in
+                    let room = try await own.makeRoom()
+                    try await hearing(PollFeed(store: own, every: .milliseconds(50)) { [room] }) { heard in
+                        try await other.add(["1"], to: room)
+                        try await waitUntil { heard.seq(of: room) == 1 }
+                        try await other.add(["2", "3"], to: room)
+                        try await waitUntil { heard.seq(of: room) == 3 }
+                    }
+                }
+            }
+        }
+    }
+}

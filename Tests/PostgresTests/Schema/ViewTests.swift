@@ -1,0 +1,106 @@
+import ParleyCore
+import TestPostgres
+import Testing
+
+@testable import ParleyPostgres
+
+/// What people see with psql.
+@Suite("Views", .heavy)
+struct ViewTests {
+    @Test(
+        "each view and each of its columns has a comment",
+        arguments: ["rooms", "messages", "members", "nodes", "sessions"])
+    func comments(view: String) async throws {
+        try await ScratchDatabase.use { database in
+            let rows = try await database.query(
+                """
+                SELECT a.attname::text, col_description(a.attrelid, a.attnum), obj_description(a.attrelid, 'pg_class')
+                FROM pg_attribute a
+                WHERE a.attrelid = ('parley.' || $1::text)::regclass AND a.attnum > 0
+                """, [.text(view)])
+            #expect(!rows.isEmpty)
+            for row in rows {
+                #expect(row.textOrNil(1)?.isEmpty == false, "\(view).\(row.text(0)) has no comment")
+                #expect(row.textOrNil(2)?.isEmpty == false, "\(view) has no comment")
+            }
+        }
+    }
+
+    @Test("parley.messages has room_id, seq, client_id, message, at, in this order")
+    func columns() async throws {
+        try await ScratchDatabase.use { database in
+            let rows = try await database.query(
+                """
+                SELECT attname::text FROM pg_attribute WHERE attrelid = 'parley.messages'::regclass AND attnum > 0
+                ORDER BY attnum
+                """)
+            #expect(rows.map { $0.text(0) } == ["room_id", "seq", "client_id", "message", "at"])
+        }
+    }
+
+    @Test("a message is shown byte by byte as it was sent, whatever it holds; a change of another kind is left out")
+    func bytes() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore { store in
+                let room = try await store.makeRoom("tea")
+                let payloads = [
+                    #"{"text":"O'Brien said \"hi\"; DROP TABLE parley.room; --"}"#, #""Grüße 👩‍👩‍👧 \ud83d\ude00""#,
+                    "{ \"b\" : 1,\t\"a\":1.0e2, \"a\": 2 }", "null", "\"\(String(repeating: "x", count: 30_000))\"",
+                    String(repeating: "[", count: 100) + String(repeating: "]", count: 100),
+                    "1234567890.123456789012345678901234567890",
+                ]
+                try await store.add(payloads, to: room)
+                let set = #"{"clientId":"ann","at":1732350000123,"set":{"score":3}}"#
+                let anonymous = #"{"at":1732350000123,"message":"by SQL"}"#
+                let kinds = [set, anonymous].joined(separator: ",")
+                _ = try await store.append([
+                    Append(room: room, claim: 0, count: 2, tag: 1, body: Array(kinds.utf8))
+                ])
+                let rows = try await database.query(
+                    "SELECT seq, client_id, message::text FROM parley.messages WHERE room_id = 'tea' ORDER BY seq")
+                #expect(rows.map { $0.int8(0) } == Array(1...7) + [9])
+                #expect(rows.map { $0.text(2) } == payloads + ["\"by SQL\""])
+                #expect(rows.map { $0.textOrNil(1) } == Array(repeating: "ann", count: 7) + [nil])
+            }
+        }
+    }
+
+    @Test("the messages of one room are found by the log's key, not by reading all of it")
+    func plan() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.run(
+                """
+                INSERT INTO parley.room (room_id, tag) SELECT 'r' || n, 0 FROM generate_series(1, 2000) n;
+                INSERT INTO parley.update_log (room_no, last_seq, first_seq, tag, body)
+                SELECT room_no, s, s, 0, '{"message":1}' FROM parley.room, generate_series(1, 5) s;
+                ANALYZE parley.room, parley.update_log;
+                """)
+            let plan = try await database.query(
+                "EXPLAIN SELECT * FROM parley.messages WHERE room_id = 'r7' ORDER BY seq DESC LIMIT 20"
+            ).map { $0.text(0) }.joined(separator: "\n")
+            #expect(!plan.contains("Seq Scan on update_log"), "\(plan)")
+            #expect(!plan.contains("Seq Scan on room"), "\(plan)")
+        }
+    }
+
+    @Test("rooms, members, nodes and sessions show who is there")
+    func people() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("blue") { store in
+                _ = try await store.makeRoom("tea")
+                _ = try await store.enroll(join("tea", "ann", profile: #"{"name":"Ann"}"#))
+                let members = try await database.query(
+                    "SELECT room_id, client_id, profile::text, node FROM parley.members")
+                #expect(members.map { (0...3).map($0.text) } == [["tea", "ann", #"{"name":"Ann"}"#, "blue"]])
+                let rooms = try await database.query("SELECT room_id, last_seq, members::int8 FROM parley.rooms")
+                #expect(rooms.map { $0.text(0) } == ["tea"] && rooms.map { $0.int8(2) } == [1])
+                let nodes = try await database.query("SELECT name, alive FROM parley.nodes")
+                #expect(nodes.map { $0.text(0) } == ["blue"] && nodes.map { $0.bool(1) } == [true])
+                let sessions = try await database.query("SELECT client_id, rooms::int8 FROM parley.sessions")
+                #expect(sessions.map { $0.text(0) } == ["ann"] && sessions.map { $0.int8(1) } == [1])
+            }
+            let nodes = try await database.query("SELECT alive FROM parley.nodes")
+            #expect(nodes.map { $0.bool(0) } == [false], "a node that has signed off is not alive")
+        }
+    }
+}

@@ -1,0 +1,560 @@
+-- What the migrations make, as pg_dump writes it. Kept equal by a test; nothing reads it.
+CREATE SCHEMA parley;
+
+COMMENT ON SCHEMA parley IS 'Parley: real-time rooms. The views are for everyone; tables and functions belong to the nodes';
+
+CREATE DOMAIN parley.json_object AS json
+	CONSTRAINT json_object_is_an_object CHECK ((json_typeof(VALUE) = 'object'::text));
+
+CREATE DOMAIN parley.public_id AS text COLLATE pg_catalog."C"
+	CONSTRAINT public_id_is_1_to_64_safe_characters CHECK (((VALUE ~ '^[A-Za-z0-9._~-]{1,64}$'::text) AND (VALUE <> ALL (ARRAY['.'::text, '..'::text]))));
+
+CREATE DOMAIN parley.retention AS bigint
+	CONSTRAINT retention_keeps_something CHECK ((VALUE > 0));
+
+CREATE FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], only_here boolean[]) RETURNS TABLE(ix integer, outcome "char", room_no bigint, claim bigint, step bigint, roster_seq bigint, member_count integer, was_known boolean, client_id text, user_id text, batch bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    own_node bigint;
+    own_batch bigint;
+    wanted bigint[];
+    locked bigint[];
+BEGIN
+    UPDATE parley.writer w
+    SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+    WHERE w.writer_no = writer AND w.incarnation = writer_incarnation AND w.epoch = writer_epoch
+        AND w.dead_at IS NULL
+    RETURNING w.node_no, w.last_batch INTO own_node, own_batch;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    wanted := ARRAY(
+        SELECT r.room_no FROM parley.room r WHERE r.room_id = ANY (room_ids)
+        UNION
+        SELECT n FROM unnest(room_nos) n WHERE n IS NOT NULL);
+    IF skip_locked THEN
+        locked := ARRAY(
+            SELECT r.room_no FROM parley.room r
+            WHERE r.room_no = ANY (wanted) AND r.closed_at IS NULL
+            ORDER BY r.room_no FOR NO KEY UPDATE SKIP LOCKED);
+    ELSE
+        locked := ARRAY(
+            SELECT r.room_no FROM parley.room r
+            WHERE r.room_no = ANY (wanted) AND r.closed_at IS NULL
+            ORDER BY r.room_no FOR NO KEY UPDATE);
+    END IF;
+
+    -- After the rooms, so that nobody waits for a room while it holds a new session; sorted, for two may insert alike.
+    INSERT INTO parley.session (session_key, client_id, user_id)
+    SELECT DISTINCT ON (q.key) q.key, q.client_id, q.user_id
+    FROM unnest(session_keys, client_ids, user_ids, room_ids) q(key, client_id, user_id, room_id)
+    WHERE q.room_id IS NOT NULL AND NOT EXISTS (SELECT FROM parley.session s WHERE s.session_key = q.key)
+        AND EXISTS (SELECT FROM parley.room r WHERE r.room_id = q.room_id AND r.room_no = ANY (locked))
+    ORDER BY q.key
+    ON CONFLICT ON CONSTRAINT session_key_is_unique DO NOTHING;
+
+    -- A new statement, hence a new snapshot: it sees what was committed while this one waited for the locks.
+    RETURN QUERY
+    WITH asked AS (
+        SELECT q.ix::integer AS ix, r.room_no, q.room_id IS NOT NULL AS joins, q.profile, q.only_here,
+            s.session_no, s.client_id, s.user_id, m.session_no IS NOT NULL AS known,
+            m.session_no IS NOT NULL AND m.left_at IS NULL AS present,
+            m.node_no, m.profile AS old_profile,
+            r.room_no = ANY (locked) AS locked, r.closed_at IS NULL AS open, r.last_seq,
+            r.claim_seq, r.roster_seq, r.member_count
+        FROM unnest(room_nos, room_ids, session_keys, profiles, only_here)
+            WITH ORDINALITY q(room_no, room_id, key, profile, only_here, ix)
+        LEFT JOIN parley.room r ON r.room_no = COALESCE(
+            q.room_no, (SELECT r2.room_no FROM parley.room r2 WHERE r2.room_id = q.room_id))
+        LEFT JOIN parley.session s ON s.session_key = q.key
+        LEFT JOIN parley.member m ON m.room_no = r.room_no AND m.session_no = s.session_no
+    ), judged AS (
+        SELECT a.*,
+            CASE
+                WHEN NOT a.locked THEN 0
+                WHEN a.joins AND NOT a.present THEN 1
+                WHEN a.joins AND a.profile IS NOT NULL AND a.profile IS DISTINCT FROM a.old_profile THEN 1
+                WHEN NOT a.joins AND a.present AND (NOT a.only_here OR a.node_no = own_node) THEN 1
+                ELSE 0
+            END AS steps,
+            CASE
+                WHEN NOT a.locked THEN 0
+                WHEN a.joins AND NOT a.present THEN 1
+                WHEN NOT a.joins AND a.present AND (NOT a.only_here OR a.node_no = own_node) THEN -1
+                ELSE 0
+            END AS delta,
+            a.locked AND a.joins AND a.known AND a.node_no <> own_node AS taken
+        FROM asked a
+        WHERE a.room_no IS NOT NULL
+    ), numbered AS (
+        SELECT j.*,
+            (j.roster_seq + sum(j.steps) OVER run)::bigint AS roster_after,
+            (j.member_count + sum(j.delta) OVER run)::integer AS count_after,
+            j.claim_seq + (bool_or(j.taken) OVER (PARTITION BY j.room_no))::integer AS claim_after
+        FROM judged j
+        WINDOW run AS (PARTITION BY j.room_no ORDER BY j.ix ROWS UNBOUNDED PRECEDING)
+    ), joined AS (
+        INSERT INTO parley.member AS m
+            (room_no, session_no, roster_seq, joined_seq, node_no, claim, profile)
+        SELECT n.room_no, n.session_no, n.roster_after, n.last_seq, own_node, n.claim_after, n.profile
+        FROM numbered n
+        WHERE n.locked AND n.joins AND (n.steps = 1 OR n.taken)
+        ON CONFLICT ON CONSTRAINT member_pkey DO UPDATE
+        SET roster_seq = CASE
+                WHEN m.left_at IS NOT NULL
+                    OR EXCLUDED.profile IS NOT NULL AND EXCLUDED.profile IS DISTINCT FROM m.profile
+                THEN EXCLUDED.roster_seq ELSE m.roster_seq END,
+            profile = COALESCE(EXCLUDED.profile, m.profile),
+            joined_at = CASE WHEN m.left_at IS NULL THEN m.joined_at ELSE EXCLUDED.joined_at END,
+            node_no = EXCLUDED.node_no,
+            claim = CASE WHEN m.node_no = EXCLUDED.node_no THEN m.claim ELSE EXCLUDED.claim END,
+            grace_until = NULL,
+            left_at = NULL
+    ), withdrawn AS (
+        UPDATE parley.member m
+        SET roster_seq = n.roster_after, left_at = now(), grace_until = NULL
+        FROM numbered n
+        WHERE NOT n.joins AND n.steps = 1 AND m.room_no = n.room_no AND m.session_no = n.session_no
+    ), counted AS (
+        UPDATE parley.room r
+        SET roster_seq = t.roster_seq, member_count = r.member_count + t.delta, claim_seq = t.claim_seq
+        FROM (
+            SELECT n.room_no, max(n.roster_after) AS roster_seq, sum(n.delta)::integer AS delta,
+                max(n.claim_after) AS claim_seq
+            FROM numbered n
+            WHERE n.locked
+            GROUP BY n.room_no
+            HAVING bool_or(n.steps = 1 OR n.taken)
+        ) t
+        WHERE r.room_no = t.room_no
+    )
+    SELECT a.ix,
+        (CASE
+            WHEN n.locked AND n.open THEN 'd'
+            WHEN n.open THEN 'l'
+            ELSE 'g'
+        END)::"char",
+        a.room_no, n.claim_after, CASE WHEN n.steps = 1 THEN n.roster_after END, n.roster_after, n.count_after,
+        a.known, CASE WHEN n.joins THEN NULL ELSE a.client_id::text END, CASE WHEN n.joins THEN NULL ELSE a.user_id END,
+        own_batch
+    FROM asked a
+    LEFT JOIN numbered n ON n.ix = a.ix
+    ORDER BY a.ix;
+END
+$$;
+
+COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], only_here boolean[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
+
+CREATE TABLE parley.room (
+    room_no bigint NOT NULL,
+    last_seq bigint DEFAULT 0 NOT NULL,
+    first_seq bigint DEFAULT 1 NOT NULL,
+    claim_seq bigint DEFAULT 0 NOT NULL,
+    roster_seq bigint DEFAULT 0 NOT NULL,
+    member_count integer DEFAULT 0 NOT NULL,
+    tag integer NOT NULL,
+    room_id parley.public_id NOT NULL,
+    meta parley.json_object,
+    retain_messages parley.retention,
+    retain_seconds parley.retention,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT room_keeps_a_range_of_its_log CHECK (((first_seq >= 1) AND (last_seq >= (first_seq - 1)))),
+    CONSTRAINT room_member_count_is_not_negative CHECK ((member_count >= 0))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE parley.room IS 'One row for each room. Half of each page stays free and no index holds a counter, so that updates are HOT.';
+
+COMMENT ON COLUMN parley.room.last_seq IS 'Place of the newest change; changes are numbered without gaps from 1';
+
+COMMENT ON COLUMN parley.room.first_seq IS 'Place of the oldest change still kept; last_seq + 1 when there is none';
+
+COMMENT ON COLUMN parley.room.claim_seq IS 'Raised when a member is taken over from another node: a batch that still carries the former value is refused';
+
+COMMENT ON COLUMN parley.room.roster_seq IS 'Number of the newest step of the roster; steps have no gaps';
+
+COMMENT ON COLUMN parley.room.member_count IS 'Members now';
+
+COMMENT ON COLUMN parley.room.tag IS 'Random: tells this room from another one made later under the same room_id';
+
+COMMENT ON COLUMN parley.room.closed_at IS 'From then on the room is gone for clients, but its room_id is still taken';
+
+CREATE TABLE parley.update_log (
+    room_no bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    tag integer NOT NULL,
+    refused text COLLATE pg_catalog."C",
+    body text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT update_log_row_holds_a_change CHECK (((first_seq >= 1) AND (first_seq <= last_seq)))
+);
+ALTER TABLE ONLY parley.update_log ALTER COLUMN body SET COMPRESSION lz4;
+
+COMMENT ON TABLE parley.update_log IS 'What was applied. One row for what one room got from one batch; rows of a room follow each other without gap. No foreign key to room: its check would cost on every batch, which holds the lock on the room anyway';
+
+COMMENT ON COLUMN parley.update_log.at IS 'When the batch was written, by the clock of the database';
+
+COMMENT ON COLUMN parley.update_log.tag IS 'Random, chosen by the writing node: tells this content from any other';
+
+COMMENT ON COLUMN parley.update_log.refused IS 'Ids that were refused before this batch: client_id=3,5 and more of the like, separated by spaces';
+
+COMMENT ON COLUMN parley.update_log.body IS 'The changes first_seq to last_seq as JSON objects joined by commas, byte by byte as clients get them: {"clientId":"...","id":3,"at":1732350000123,"message":...}';
+
+CREATE VIEW parley.messages AS
+ SELECT (r.room_id)::text AS room_id,
+    ((u.first_seq + e.place) - 1) AS seq,
+    (e.change ->> 'clientId'::text) AS client_id,
+    (e.change -> 'message'::text) AS message,
+    ('1970-01-01 00:00:00+00'::timestamp with time zone + ((((e.change ->> 'at'::text))::bigint)::double precision * '00:00:00.001'::interval)) AS at
+   FROM ((parley.room r
+     JOIN parley.update_log u ON ((u.room_no = r.room_no)))
+     CROSS JOIN LATERAL json_array_elements(((('['::text || u.body) || ']'::text))::json) WITH ORDINALITY e(change, place))
+  WHERE ((e.change -> 'message'::text) IS NOT NULL);
+
+COMMENT ON VIEW parley.messages IS 'Every message still kept. A condition on room_id is an index lookup; one on seq or at unfolds the whole log of the rooms that are left (microseconds for each message): for a part of a large room use parley.messages(room, after, max)';
+
+COMMENT ON COLUMN parley.messages.room_id IS 'The room';
+
+COMMENT ON COLUMN parley.messages.seq IS 'Place in the room; places of changes that are no messages are missing';
+
+COMMENT ON COLUMN parley.messages.client_id IS 'Who sent it; NULL for what came by other ways than a client';
+
+COMMENT ON COLUMN parley.messages.message IS 'The message, byte by byte as it was sent';
+
+COMMENT ON COLUMN parley.messages.at IS 'When a node accepted it, by the clock of that node: only seq orders';
+
+CREATE FUNCTION parley.messages(room text, after bigint DEFAULT 0, max integer DEFAULT 100) RETURNS SETOF parley.messages
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT r.room_id, u.first_seq + e.place - 1, e.change ->> 'clientId', e.change -> 'message',
+        timestamptz 'epoch' + (e.change ->> 'at')::bigint * interval '1 ms'
+    FROM parley.room r
+    JOIN parley.update_log u ON u.room_no = r.room_no AND u.last_seq > after
+    CROSS JOIN LATERAL json_array_elements(('[' || u.body || ']')::json) WITH ORDINALITY e(change, place)
+    WHERE r.room_id = room AND u.first_seq + e.place - 1 > after AND e.change -> 'message' IS NOT NULL
+    ORDER BY u.last_seq, e.place
+    LIMIT max
+$$;
+
+COMMENT ON FUNCTION parley.messages(room text, after bigint, max integer) IS 'The oldest messages of a room after a place, at most max: reads only what it needs';
+
+CREATE TABLE parley.member (
+    room_no bigint NOT NULL,
+    session_no bigint NOT NULL,
+    roster_seq bigint NOT NULL,
+    joined_seq bigint NOT NULL,
+    node_no bigint NOT NULL,
+    claim bigint NOT NULL,
+    joined_at timestamp with time zone DEFAULT now() NOT NULL,
+    grace_until timestamp with time zone,
+    left_at timestamp with time zone,
+    profile text
+);
+
+COMMENT ON TABLE parley.member IS 'Who is or was in a room. A row outlives the membership, since it bounds the search for ids that were applied. Changed only under the lock on the row of the room';
+
+COMMENT ON COLUMN parley.member.roster_seq IS 'The room''s roster_seq of this member''s newest step';
+
+COMMENT ON COLUMN parley.member.joined_seq IS 'The room''s last_seq when the session first joined: nothing of it lies at or before that place';
+
+COMMENT ON COLUMN parley.member.node_no IS 'The node on which the member''s socket was last';
+
+COMMENT ON COLUMN parley.member.claim IS 'The room''s claim_seq when that node took the member';
+
+COMMENT ON COLUMN parley.member.left_at IS 'NULL for those who are there';
+
+COMMENT ON COLUMN parley.member.profile IS 'A JSON object, byte by byte as the client sent it';
+
+CREATE TABLE parley.node (
+    node_no bigint NOT NULL,
+    incarnation bigint DEFAULT 1 NOT NULL,
+    name text NOT NULL,
+    address text,
+    version text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    dead_at timestamp with time zone,
+    CONSTRAINT node_name_is_1_to_64_bytes CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64)))
+);
+
+COMMENT ON TABLE parley.node IS 'One row for each server process that ever ran';
+
+COMMENT ON COLUMN parley.node.incarnation IS 'Raised when a node that was declared dead comes back';
+
+COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by another node';
+
+CREATE TABLE parley.session (
+    session_no bigint NOT NULL,
+    session_key bytea NOT NULL,
+    client_id parley.public_id NOT NULL,
+    user_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
+);
+
+COMMENT ON TABLE parley.session IS 'A client that has joined a room at least once';
+
+COMMENT ON COLUMN parley.session.session_key IS 'Secret: what the signed token of the session names';
+
+COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with which the session began';
+
+CREATE VIEW parley.members AS
+ SELECT (r.room_id)::text AS room_id,
+    (s.client_id)::text AS client_id,
+    s.user_id,
+    (m.profile)::json AS profile,
+    n.name AS node,
+    m.joined_at,
+    m.grace_until
+   FROM (((parley.member m
+     JOIN parley.room r ON ((r.room_no = m.room_no)))
+     JOIN parley.session s ON ((s.session_no = m.session_no)))
+     LEFT JOIN parley.node n ON ((n.node_no = m.node_no)))
+  WHERE (m.left_at IS NULL);
+
+COMMENT ON VIEW parley.members IS 'Who is in which room now';
+
+COMMENT ON COLUMN parley.members.room_id IS 'The room';
+
+COMMENT ON COLUMN parley.members.client_id IS 'The client';
+
+COMMENT ON COLUMN parley.members.user_id IS 'The subject of its credential; NULL for an anonymous one';
+
+COMMENT ON COLUMN parley.members.profile IS 'What it shows of itself; NULL when it gave nothing';
+
+COMMENT ON COLUMN parley.members.node IS 'The node on which its socket was last';
+
+COMMENT ON COLUMN parley.members.joined_at IS 'Since when it is there';
+
+COMMENT ON COLUMN parley.members.grace_until IS 'When it will be taken for gone; NULL while it has a socket';
+
+CREATE TABLE parley.migration (
+    number integer NOT NULL,
+    name text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    parley_version text NOT NULL,
+    older_nodes_go_on boolean NOT NULL
+);
+
+COMMENT ON TABLE parley.migration IS 'The migrations that this schema has';
+
+COMMENT ON COLUMN parley.migration.parley_version IS 'The version of Parley that applied it';
+
+COMMENT ON COLUMN parley.migration.older_nodes_go_on IS 'Whether nodes that do not know this migration may use the schema';
+
+ALTER TABLE parley.node ALTER COLUMN node_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME parley.node_node_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE parley.writer (
+    writer_no bigint NOT NULL,
+    node_no bigint NOT NULL,
+    incarnation bigint NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    last_batch bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    dead_at timestamp with time zone,
+    backend_start timestamp with time zone,
+    backend_pid integer,
+    kind text NOT NULL,
+    CONSTRAINT writer_is_of_a_known_kind CHECK ((kind = ANY (ARRAY['log'::text, 'apart'::text, 'roster'::text])))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE parley.writer IS 'One row for each connection by which a node writes. Every batch updates the row first: a batch whose incarnation or epoch is no longer the row''s has no effect, and whoever updates the row waits for the batch under way';
+
+COMMENT ON COLUMN parley.writer.epoch IS 'Raised by every new connection: voids what an older one may still deliver';
+
+COMMENT ON COLUMN parley.writer.last_batch IS 'Number of the newest batch that was committed; there are no gaps';
+
+COMMENT ON COLUMN parley.writer.lease_until IS 'Until then no other node may declare this one dead';
+
+COMMENT ON COLUMN parley.writer.kind IS 'log: batches of many rooms. apart: rooms that a foreign transaction held. roster: joins and leaves';
+
+CREATE VIEW parley.nodes AS
+ SELECT n.node_no,
+    n.name,
+    n.address,
+    n.version,
+    n.started_at,
+    ((n.dead_at IS NULL) AND COALESCE((w.lease_until > clock_timestamp()), false)) AS alive,
+    (w.lease_until - clock_timestamp()) AS lease_left,
+    COALESCE(w.batches, (0)::numeric) AS batches,
+    COALESCE(w.backend_pids, '{}'::integer[]) AS backend_pids,
+    ( SELECT count(*) AS count
+           FROM parley.member m
+          WHERE ((m.node_no = n.node_no) AND (m.left_at IS NULL))) AS members
+   FROM (parley.node n
+     LEFT JOIN ( SELECT writer.node_no,
+            max(writer.lease_until) AS lease_until,
+            sum(writer.last_batch) AS batches,
+            array_agg(writer.backend_pid ORDER BY writer.writer_no) FILTER (WHERE (writer.backend_pid IS NOT NULL)) AS backend_pids
+           FROM parley.writer
+          GROUP BY writer.node_no) w ON ((w.node_no = n.node_no)));
+
+COMMENT ON VIEW parley.nodes IS 'The server processes that have this database, and those that had it';
+
+COMMENT ON COLUMN parley.nodes.node_no IS 'Number of this process; a restarted one has another';
+
+COMMENT ON COLUMN parley.nodes.name IS 'As configured';
+
+COMMENT ON COLUMN parley.nodes.address IS 'Where it can be reached, as configured';
+
+COMMENT ON COLUMN parley.nodes.version IS 'Version of Parley';
+
+COMMENT ON COLUMN parley.nodes.started_at IS 'When it registered';
+
+COMMENT ON COLUMN parley.nodes.alive IS 'It has renewed its lease in time and was not declared dead';
+
+COMMENT ON COLUMN parley.nodes.lease_left IS 'How long its lease lasts if it is not renewed; negative once it is over';
+
+COMMENT ON COLUMN parley.nodes.batches IS 'How many batches it has written';
+
+COMMENT ON COLUMN parley.nodes.backend_pids IS 'The database''s processes that write for it, as in pg_stat_activity';
+
+COMMENT ON COLUMN parley.nodes.members IS 'Members whose socket was last there';
+
+ALTER TABLE parley.room ALTER COLUMN room_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME parley.room_room_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW parley.rooms AS
+ SELECT (r.room_id)::text AS room_id,
+    r.last_seq,
+    r.first_seq,
+    r.member_count AS members,
+    (r.meta)::json AS meta,
+    (r.retain_messages)::bigint AS retain_messages,
+    (r.retain_seconds)::bigint AS retain_seconds,
+    r.created_at,
+    r.closed_at
+   FROM parley.room r;
+
+COMMENT ON VIEW parley.rooms IS 'All rooms';
+
+COMMENT ON COLUMN parley.rooms.room_id IS 'The name by which clients join it';
+
+COMMENT ON COLUMN parley.rooms.last_seq IS 'Place of the newest change; places count 1, 2, 3 ... without gaps';
+
+COMMENT ON COLUMN parley.rooms.first_seq IS 'Place of the oldest change still kept';
+
+COMMENT ON COLUMN parley.rooms.members IS 'How many are members now';
+
+COMMENT ON COLUMN parley.rooms.meta IS 'JSON object given at creation';
+
+COMMENT ON COLUMN parley.rooms.retain_messages IS 'How many of the newest changes are kept at least; NULL: all';
+
+COMMENT ON COLUMN parley.rooms.retain_seconds IS 'For how long changes are kept at least; NULL: for ever';
+
+COMMENT ON COLUMN parley.rooms.created_at IS 'When it was created';
+
+COMMENT ON COLUMN parley.rooms.closed_at IS 'When it was closed; NULL while it is open';
+
+ALTER TABLE parley.session ALTER COLUMN session_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME parley.session_session_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW parley.sessions AS
+ SELECT (s.client_id)::text AS client_id,
+    s.user_id,
+    s.created_at,
+    ( SELECT count(*) AS count
+           FROM parley.member m
+          WHERE ((m.session_no = s.session_no) AND (m.left_at IS NULL))) AS rooms
+   FROM parley.session s;
+
+COMMENT ON VIEW parley.sessions IS 'Clients that have ever joined a room';
+
+COMMENT ON COLUMN parley.sessions.client_id IS 'The client';
+
+COMMENT ON COLUMN parley.sessions.user_id IS 'The subject of its credential; NULL for an anonymous one';
+
+COMMENT ON COLUMN parley.sessions.created_at IS 'When it first joined a room';
+
+COMMENT ON COLUMN parley.sessions.rooms IS 'In how many rooms it is a member now';
+
+CREATE TABLE parley.signing_key (
+    key_no integer NOT NULL,
+    key bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT signing_key_has_32_bytes CHECK ((octet_length(key) = 32))
+);
+
+COMMENT ON TABLE parley.signing_key IS 'Secret. All nodes sign session tokens with the key of the highest number; the first node makes it';
+
+ALTER TABLE parley.writer ALTER COLUMN writer_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME parley.writer_writer_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY parley.member
+    ADD CONSTRAINT member_pkey PRIMARY KEY (room_no, session_no);
+
+ALTER TABLE ONLY parley.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY parley.node
+    ADD CONSTRAINT node_pkey PRIMARY KEY (node_no);
+
+ALTER TABLE ONLY parley.room
+    ADD CONSTRAINT room_id_is_unique UNIQUE (room_id);
+
+ALTER TABLE ONLY parley.room
+    ADD CONSTRAINT room_pkey PRIMARY KEY (room_no);
+
+ALTER TABLE ONLY parley.session
+    ADD CONSTRAINT session_key_is_unique UNIQUE (session_key);
+
+ALTER TABLE ONLY parley.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (session_no);
+
+ALTER TABLE ONLY parley.signing_key
+    ADD CONSTRAINT signing_key_pkey PRIMARY KEY (key_no);
+
+ALTER TABLE ONLY parley.update_log
+    ADD CONSTRAINT update_log_pkey PRIMARY KEY (room_no, last_seq);
+
+ALTER TABLE ONLY parley.writer
+    ADD CONSTRAINT writer_pkey PRIMARY KEY (writer_no);
+
+CREATE INDEX member_by_roster_seq ON parley.member USING btree (room_no, roster_seq);
+
+CREATE INDEX member_by_session ON parley.member USING btree (session_no);
+
+CREATE INDEX update_log_refused ON parley.update_log USING btree (room_no, last_seq) WHERE (refused IS NOT NULL);
+
+CREATE INDEX writer_of_node ON parley.writer USING btree (node_no);
+
+ALTER TABLE ONLY parley.member
+    ADD CONSTRAINT member_is_a_session FOREIGN KEY (session_no) REFERENCES parley.session(session_no) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.member
+    ADD CONSTRAINT member_is_in_a_room FOREIGN KEY (room_no) REFERENCES parley.room(room_no) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.writer
+    ADD CONSTRAINT writer_belongs_to_a_node FOREIGN KEY (node_no) REFERENCES parley.node(node_no) ON DELETE CASCADE;
