@@ -118,7 +118,8 @@ let package = Package(
         .testTarget(
             name: "PostgresTests",
             dependencies: [
-                "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", "TestRoomStore", logging, nioLocks,
+                "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", "TestRoomStore",
+                logging, nioLocks,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -135,7 +136,8 @@ let package = Package(
 if Context.environment["PARLEY_ONLY_PURE"] != nil {
     let pure: Set = [
         "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "ParleyMemory",
-        "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests", "ParleyMemoryTests",
+        "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests",
+        "ParleyMemoryTests",
     ]
     package.targets.removeAll { !pure.contains($0.name) }
     package.products.removeAll()
