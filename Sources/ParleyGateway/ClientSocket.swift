@@ -32,9 +32,11 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     func opened(_ socket: WebSocket) {
         self.socket = socket
-        guard gateway.add(self, on: socket.eventLoop) else {
-            socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
-            return
+        switch gateway.add(self, on: socket.eventLoop) {
+        case .taken: break
+        case .full:
+            return socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
+        case .draining: return endForRestart()
         }
         if let identity = gateway.identity(of: credentials) {
             resume(identity)

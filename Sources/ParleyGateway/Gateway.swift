@@ -44,15 +44,17 @@ package final class Gateway: Sendable {
 
     // MARK: - For the sockets
 
-    /// False when the node has as many sockets as it takes.
-    func add(_ socket: ClientSocket, on loop: any EventLoop) -> Bool {
-        let isTaken = state.withLockedValue { state in
-            guard state.socketCount < settings.socketsMax, !state.isDraining else { return false }
+    enum Addition { case taken, full, draining }
+
+    func add(_ socket: ClientSocket, on loop: any EventLoop) -> Addition {
+        let addition = state.withLockedValue { state -> Addition in
+            guard !state.isDraining else { return .draining }
+            guard state.socketCount < settings.socketsMax else { return .full }
             state.socketCount += 1
-            return true
+            return .taken
         }
-        if isTaken { box(of: loop)?.value[socket.id] = socket }
-        return isTaken
+        if addition == .taken { box(of: loop)?.value[socket.id] = socket }
+        return addition
     }
 
     func remove(_ socket: ClientSocket, on loop: any EventLoop) {
