@@ -50,7 +50,7 @@ let package = Package(
             name: "parley",
             dependencies: [
                 "ParleyServer", "ParleyClient", "ParleyCluster", "ParleyCore", "ParleyPostgres", "ParleySchema",
-                arguments, histogram, logging, nio, nioPosix, nioLocks,
+                arguments, histogram, logging, nio, nioPosix, nioLocks, unixSignals,
             ], swiftSettings: strict),
         .executableTarget(
             name: "websocket-echo", dependencies: ["ParleyWebSocket", arguments, nio, nioPosix, nioHTTP],

@@ -237,7 +237,7 @@ final class Session {
         guard !shard.submit(change(id), request: id, of: subscription) else { return }
         if let id { subscription.notTaken(id) }
         refuse(
-            RequestError(.unavailable, "this node has too much waiting to be written"), id: id,
+            RequestError(.unavailable, "this node cannot take it now; send it again"), id: id,
             room: subscription.roomID)
     }
 

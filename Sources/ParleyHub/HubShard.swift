@@ -161,5 +161,8 @@ package final class HubShard {
             guard let subscription = subscriptions[ticket.subscription] else { continue }
             subscription.settle(ticket.request, as: end)
         }
+        if case .failed(let error) = end, error.code.isTemporary {
+            hub.writer.readmit(Set(tickets.map(\.subscription)))
+        }
     }
 }

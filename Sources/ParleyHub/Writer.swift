@@ -90,6 +90,9 @@ package final class Writer: Sendable {
         return mutate { $0.queue.enqueue(input, room: room, claim: claim) }
     }
 
+    /// The loops of these members have heard of what was given up. Once for each answer that gave something up.
+    func readmit(_ subscriptions: Set<SubscriptionID>) { mutate { $0.queue.readmit(subscriptions) } }
+
     /// Takes out what the subscriptions have waiting. When this returns, nothing that they sent can be applied any more:
     /// what the log says of them is final, as far as this node goes.
     package func evict(_ subscriptions: Set<SubscriptionID>, from rooms: [RoomNumber]) async {
@@ -222,7 +225,7 @@ package final class Writer: Sendable {
     }
 
     private func giveUp(_ parts: [WriterQueue.Part], because error: StoreError) {
-        for part in parts { fail(part, Self.tooLate) }
+        for part in parts { settle(mutate { $0.queue.giveUp(part) }, as: .failed(Self.tooLate)) }
         logger.warning("a batch was not written", metadata: ["error": "\(error)"])
     }
 

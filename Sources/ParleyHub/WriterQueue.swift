@@ -62,6 +62,9 @@ package struct WriterQueue {
     }
 
     private var rooms: [RoomNumber: Room] = [:]
+    /// Members of whom something was given up, until their loops know of it; how many answers each has under way. What
+    /// they send meanwhile would overtake what they are told to send again.
+    private var barred: [SubscriptionID: Int] = [:]
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
     private var bytes = 0
@@ -84,9 +87,11 @@ package struct WriterQueue {
     /// Bytes of changes that wait or are under way.
     package var waitingBytes: Int { bytes }
 
-    /// False when the queue is full; the input was not taken.
+    /// False when the queue is full, or the member has to send something again first; the input was not taken.
     package mutating func enqueue(_ input: Input, room: RoomNumber, claim: Int64) -> Bool {
-        guard bytes + input.change.count <= Self.bytesMax else { return false }
+        guard bytes + input.change.count <= Self.bytesMax, barred[input.ticket.subscription] == nil else {
+            return false
+        }
         bytes += input.change.count
         rooms[room, default: Room(claim: claim)].take(input, claim: claim)
         if rooms[room]?.place == .idle {
@@ -132,27 +137,51 @@ package struct WriterQueue {
         requeue(room, to: way)
     }
 
-    /// Takes out what is due, was not given to the database and can be answered with certainty.
+    /// The part was not applied and is given up. Returns its inputs and what its members have waiting behind them, which
+    /// must not be applied before them; the members are barred until `readmit`.
+    package mutating func giveUp(_ part: Part) -> [Input] {
+        let members = Set(part.inputs.map(\.ticket.subscription))
+        let followers = remove(members, from: part.append.room)
+        finished(part)
+        bar(members)
+        return part.inputs + followers
+    }
+
+    /// Takes out what is due, was not given to the database and can be answered with certainty, and what its members have
+    /// waiting behind it; the members are barred until `readmit`.
     package mutating func expire(at now: NIODeadline) -> [Input] {
         var expired: [Input] = []
         for room in Array(rooms.keys) {
-            while let first = rooms[room]?.inputs.first, first.deadline <= now {
-                rooms[room]?.inputs.removeFirst()
-                bytes -= first.change.count
-                expired.append(first)
-            }
+            let due = rooms[room]?.inputs.prefix { $0.deadline <= now }.map(\.ticket.subscription) ?? []
+            guard !due.isEmpty else { continue }
+            expired += remove(Set(due), from: room)
+            bar(Set(due))
             if let state = rooms[room], state.inputs.isEmpty, state.place == .idle { rooms[room] = nil }
         }
         return expired
     }
 
-    /// Takes out what these subscriptions have waiting in a room. Nobody is answered.
-    package mutating func remove(_ subscriptions: Set<SubscriptionID>, from room: RoomNumber) {
-        rooms[room]?.inputs.removeAll { input in
-            guard subscriptions.contains(input.ticket.subscription) else { return false }
-            bytes -= input.change.count
-            return true
+    /// Takes out what these subscriptions have waiting in a room.
+    @discardableResult
+    package mutating func remove(_ subscriptions: Set<SubscriptionID>, from room: RoomNumber) -> [Input] {
+        guard let inputs = rooms[room]?.inputs else { return [] }
+        let removed = Array(inputs.filter { subscriptions.contains($0.ticket.subscription) })
+        guard !removed.isEmpty else { return [] }
+        rooms[room]?.inputs.removeAll { subscriptions.contains($0.ticket.subscription) }
+        bytes -= removed.reduce(0) { $0 + $1.change.count }
+        return removed
+    }
+
+    /// The loops of these members know what was given up: from here on their ledgers see to the order.
+    package mutating func readmit(_ subscriptions: Set<SubscriptionID>) {
+        for subscription in subscriptions {
+            guard let answers = barred[subscription] else { continue }
+            barred[subscription] = answers > 1 ? answers - 1 : nil
         }
+    }
+
+    private mutating func bar(_ subscriptions: Set<SubscriptionID>) {
+        for subscription in subscriptions { barred[subscription, default: 0] += 1 }
     }
 
     private mutating func takePart(of room: RoomNumber, tag: Tag) -> Part? {

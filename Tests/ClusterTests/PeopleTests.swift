@@ -22,6 +22,19 @@ struct PeopleTests {
         let nowhere = try await parley("send", "no-such-room", "hello", "--url", url)
         #expect(nowhere.exitCode != 0 && nowhere.errors.contains("no room of this id"), "\(nowhere)")
 
+        let tail = try await Command(
+            "/bin/sh",
+            [
+                "-c",
+                """
+                : > "$3/shown"; "$1" tail tea --url "$2" > "$3/shown" & tail=$!
+                while [ "$(wc -l < "$3/shown")" -lt 2 ]; do sleep 0.02; done
+                kill -TERM $tail; wait $tail || exit; cut -d ' ' -f 1,5- "$3/shown"
+                """, "sh", TestNode.executable.path, url, try TestPostgres.makeFolder("tail"),
+            ]
+        ).run(within: .seconds(30))
+        #expect(tail.exitCode == 0 && tail.output == "1 hello \"there\"\n2 again\n", "\(tail)")
+
         let rooms = try await parley("rooms", "--database-url", database)
         #expect(rooms.exitCode == 0, "\(rooms.errors)")
         let lines = rooms.output.split(separator: "\n").map { $0.split(separator: " ") }

@@ -76,6 +76,30 @@ struct HubWritingTests {
         }
     }
 
+    @Test("what a member sent behind a batch that fails is refused with it, so that nothing overtakes")
+    func failedWithFollowers() async throws {
+        try await TestHub.with { hub in
+            let ann = try await hub.join("tea", as: "ann")
+            let bob = try await hub.join("tea", as: "bob", loop: 1)
+            hub.store.hold()
+            try await ann.send("first", id: 1)
+            let held = try #require(await hub.store.next())
+            try await ann.send([("second", 2), ("third", 3)])
+            try await bob.send("other", id: 1)
+            held.answer(.fail(.unavailable(reason: "the test said so")))
+            #expect(await ann.errors(3).map(\.id) == [1, 2, 3])
+            #expect(await ann.errors(3).map(\.code) == ["unavailable", "unavailable", "unavailable"])
+            let next = try #require(await hub.store.next())
+            #expect(next.bodies.count == 1 && !next.bodies[0].contains("second"), "\(next.bodies)")
+            next.answer(.apply)
+            hub.store.release()
+            for (text, id) in [("first", 1), ("second", 2), ("third", 3)] as [(String, Int64)] {
+                #expect(try await ann.send(text, id: id) == .submit)
+            }
+            #expect(await ann.changes(4) == ["other", "first", "second", "third"])
+        }
+    }
+
     @Test("a room that is held by another transaction is written apart, and the others do not wait for it")
     func locked() async throws {
         try await TestHub.with { hub in

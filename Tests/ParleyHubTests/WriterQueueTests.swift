@@ -79,17 +79,36 @@ struct WriterQueueTests {
         #expect(queue.nextBatch { 0 }.map(\.append.count) == [1])
     }
 
-    @Test("only what waits can expire, the oldest first")
+    @Test("only what waits can expire, and with it what the same member has waiting behind it")
     func expire() {
         var queue = WriterQueue()
         let (early, late) = (NIODeadline.uptimeNanoseconds(10), NIODeadline.uptimeNanoseconds(20))
         _ = queue.enqueue(input("{1}", id: 1, due: early), room: room, claim: 0)
         let underWay = queue.nextBatch { 0 }
         _ = queue.enqueue(input("{2}", id: 2, due: early), room: room, claim: 0)
-        _ = queue.enqueue(input("{3}", id: 3, due: late), room: room, claim: 0)
-        #expect(queue.expire(at: early).map(\.ticket.request) == [2])
+        _ = queue.enqueue(input("{3}", id: 3, of: 2, due: late), room: room, claim: 0)
+        _ = queue.enqueue(input("{4}", id: 4, due: late), room: room, claim: 0)
+        #expect(queue.expire(at: early).map(\.ticket.request) == [2, 4])
         queue.finished(underWay[0])
         #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{3}"])
+    }
+
+    @Test("who had something given up is not let in again before each answer to it has arrived")
+    func barred() {
+        var queue = WriterQueue()
+        let due = NIODeadline.uptimeNanoseconds(10)
+        _ = queue.enqueue(input("{1}", id: 1), room: room, claim: 0)
+        let part = queue.nextBatch { 0 }[0]
+        _ = queue.enqueue(input("{2}", id: 2, due: due), room: room, claim: 0)
+        #expect(queue.expire(at: due).count == 1)
+        #expect(queue.giveUp(part).map(\.ticket.request) == [1])
+        #expect(queue.waitingBytes == 0)
+        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == false)
+        queue.readmit([SubscriptionID(1)])
+        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == false)
+        #expect(queue.enqueue(input("{5}", id: 5, of: 2), room: room, claim: 0) == true)
+        queue.readmit([SubscriptionID(1)])
+        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == true)
     }
 
     @Test("a full queue takes nothing, and takes again when it has been written")

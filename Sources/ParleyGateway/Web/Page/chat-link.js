@@ -20,7 +20,8 @@ export class Link {
   open() {
     this.detach();
     this.owner.state('connecting', 'connecting …');
-    const url = new URL('/ws', location.href);
+    // For a load balancer that sends a room to one node, as nodes without a database need it.
+    const url = new URL(`/ws?room=${encodeURIComponent(this.owner.id)}`, location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url, ['parley.v1', ...(this.token ? [`session.${this.token}`] : [])]);
     this.socket = socket;
