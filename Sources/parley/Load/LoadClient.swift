@@ -14,9 +14,6 @@ final class LoadClient: Sendable {
         var nextID: Int64 = 1
     }
 
-    /// Before the digits of a time in a message.
-    private static let stamp = Array("\"~".utf8)
-
     private let state: NIOLockedValueBox<State>
     private let connection: ClientConnection
     let room: String
@@ -102,24 +99,23 @@ final class LoadClient: Sendable {
 
     /// Times of messages, microseconds, and their senders, wherever a string begins with `~`.
     private static func forEachStamp(in bytes: UnsafeRawBufferPointer, _ body: (UInt64, UInt64) -> Void) {
-        var index = 0
-        func number() -> UInt64 {
-            var value: UInt64 = 0
-            while index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) {
-                value = value * 10 + UInt64(bytes[index] - UInt8(ascii: "0"))
-                index += 1
-            }
-            return value
+        var rest = bytes[...]
+        // The mark is rare in what surrounds it; so it is looked for, and the quote before it is checked.
+        while let mark = rest.firstIndex(of: UInt8(ascii: "~")) {
+            rest = rest[(mark + 1)...]
+            guard mark > 0, bytes[mark - 1] == UInt8(ascii: "\"") else { continue }
+            let sent = takeNumber(&rest)
+            rest = rest.dropFirst()
+            body(sent, takeNumber(&rest))
         }
-        while index + stamp.count < bytes.count {
-            guard bytes[index] == stamp[0], bytes[index + 1] == stamp[1] else {
-                index += 1
-                continue
-            }
-            index += stamp.count
-            let sent = number()
-            index += 1
-            body(sent, number())
+    }
+
+    private static func takeNumber(_ bytes: inout Slice<UnsafeRawBufferPointer>) -> UInt64 {
+        var value: UInt64 = 0
+        while let digit = bytes.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) {
+            value = value * 10 + UInt64(digit - UInt8(ascii: "0"))
+            bytes = bytes.dropFirst()
         }
+        return value
     }
 }

@@ -13,7 +13,7 @@ struct LoadRun: Sendable {
     /// Members that connect at the same time.
     private static let connectingMax = 64
     /// How often messages are sent; each time as many as the rate asks for.
-    private static let beat = Duration.milliseconds(5)
+    private static let beat = Duration.milliseconds(1)
 
     private let plan: LoadPlan
 
