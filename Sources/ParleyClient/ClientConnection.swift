@@ -72,7 +72,7 @@ public final class ClientConnection: Sendable {
 
     public func send(_ text: ByteBuffer) {
         channel.writeAndFlush(
-            WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: text), promise: nil)
+            WebSocketFrame(fin: true, opcode: .text, maskKey: .drawnAtOnce(), data: text), promise: nil)
     }
 
     /// Ends the connection without a word, as a lost network does.
@@ -137,5 +137,14 @@ private final class ClientConnectionHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
+    }
+}
+
+extension WebSocketMaskingKey {
+    /// From the system's source of random numbers, asked once: `random()` asks it for each byte, a call of the kernel each.
+    fileprivate static func drawnAtOnce() -> WebSocketMaskingKey {
+        let bits = UInt32.random(in: .min ... .max)
+        let key = (0..<4).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
+        return WebSocketMaskingKey(key) ?? .random()
     }
 }
