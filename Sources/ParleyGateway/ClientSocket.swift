@@ -94,6 +94,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         socket?.close(code: .policyViolation, reason: "too many requests were sent against temporary errors")
     }
 
+    func endForTakeover() { _ = displaced() }
+
     /// The node goes down; the client finds another.
     func endForRestart() {
         socket?.close(code: .serviceRestart, reason: "the node restarts")

@@ -56,9 +56,9 @@ final class Session {
     /// The frame was no request: says so, and settles the id if it would have been one that is applied at most once.
     func received(_ rejection: FrameRejection) {
         if rejection.settlesID, let id = rejection.id, let room = rejection.roomID.flatMap(RoomID.init),
-            seats[room]?.isBusy != true
+            seats[room]?.isBusy != true, let subscription = seats[room]?.subscription
         {
-            seats[room]?.subscription?.malformed(id)
+            shard.refuse(id, of: subscription)
         }
         sink.send(ServerFrame.error(rejection.error, id: rejection.id, roomID: rejection.roomID))
     }
@@ -92,7 +92,9 @@ final class Session {
         case .leave(let room):
             leave(room, id: frame.id)
         case .set(let request):
-            if let id = frame.id { seats[request.room]?.subscription?.malformed(id) }
+            if let id = frame.id, let subscription = seats[request.room]?.subscription {
+                shard.refuse(id, of: subscription)
+            }
             refuse(notYet("set"), id: frame.id, room: request.room)
         case .signal(let room, _, _):
             refuse(notYet("signal"), id: frame.id, room: room)
@@ -155,7 +157,8 @@ final class Session {
                 ?? shard.subscribe(
                     clientID: identity.clientID, roomID: request.room, enrolled: admission.enrolled, sink: sink)
             seats[request.room]?.subscription = subscription
-            subscription.joined(wantsPresence: request.presence, isRepeat: known != nil)
+            subscription.wantsPresence = request.presence
+            if known != nil { subscription.rejoined(admission.enrolled) }
             let reply = JoinReply(
                 id: id, roomID: request.room, clientID: identity.clientID, admission: admission,
                 marks: subscription.marks, presence: request.presence, after: request.after,

@@ -10,14 +10,17 @@ enum Delivery: Sendable {
     case presence(RoomNumber, onlyAbout: ClientID?, framed: ByteBuffer)
     case page(Page)
     /// The page could not be read now.
-    case pageFailed(SubscriptionID)
+    case pageFailed(Fetch)
     /// The client's copy cannot be continued: here is another.
-    case reset(SubscriptionID, to: Seq, frame: ByteBuffer)
+    case reset(Fetch, to: Seq, frame: ByteBuffer)
     case settled([Ticket], InputEnd)
+    /// These members of the room are on other nodes, and what `tickets` stand for will not be applied. The others' claim
+    /// is this one.
+    case moved(RoomNumber, Set<ClientID>, claim: Int64, tickets: [Ticket])
 
     /// What a subscription that is behind is missing.
     struct Page {
-        var subscription: SubscriptionID
+        var fetch: Fetch
         /// Up to here.
         var to: Seq
         /// From here on the broadcasts continue it.

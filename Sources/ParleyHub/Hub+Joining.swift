@@ -102,12 +102,12 @@ extension Hub {
     /// Finds what a subscription is missing after `seq`: in the home's recent past, else in the log, page by page. If the
     /// log no longer has it, the client gets a fresh copy instead.
     func fetchPage(
-        for subscription: SubscriptionID, room: RoomNumber, roomID: RoomID, after seq: Seq, withRoster: Bool, loop: Int
+        _ fetch: Fetch, room: RoomNumber, roomID: RoomID, after seq: Seq, withRoster: Bool, loop: Int
     ) {
         Task {
             await reached(room, seq: seq, rosterSeq: 0)
             let isDone = await askHome(of: room) { home in
-                home.sendRecent(to: subscription, on: loop, room: room, after: seq, withRoster: withRoster)
+                home.sendRecent(to: fetch, on: loop, room: room, after: seq, withRoster: withRoster)
             }
             guard isDone != true else { return }
             do throws(StoreError) {
@@ -118,19 +118,19 @@ extension Hub {
                     let end = page.last?.end ?? first.end
                     let frame = ServerFrame.update(roomID: roomID, runs: page, position: end)
                     let delivery = Delivery.Page(
-                        subscription: subscription, to: end.seq, isAll: false, hasRoster: false, frames: [frame])
+                        fetch: fetch, to: end.seq, isAll: false, hasRoster: false, frames: [frame])
                     post(.page(delivery), to: loop)
                 } else {
-                    try await reset(subscription, room: room, roomID: roomID, loop: loop)
+                    try await reset(fetch, room: room, roomID: roomID, loop: loop)
                 }
             } catch {
-                post(.pageFailed(subscription), to: loop)
+                post(.pageFailed(fetch), to: loop)
             }
         }
     }
 
     private func reset(
-        _ subscription: SubscriptionID, room: RoomNumber, roomID: RoomID, loop: Int
+        _ fetch: Fetch, room: RoomNumber, roomID: RoomID, loop: Int
     ) async throws(StoreError) {
         var snapshot = try await store.snapshot(
             SnapshotRequest(
@@ -141,7 +141,7 @@ extension Hub {
         observe(.clientReset)
         let frame = ServerFrame.resetJoin(
             roomID: roomID, count: view?.count ?? 0, clients: view?.roster, snapshot: snapshot)
-        post(.reset(subscription, to: end, frame: frame), to: loop)
+        post(.reset(fetch, to: end, frame: frame), to: loop)
     }
 }
 

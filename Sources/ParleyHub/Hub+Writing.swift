@@ -22,6 +22,14 @@ extension Hub: WriterDelegate, Reader.Delegate {
         }
     }
 
+    package func moved(_ members: Set<ClientID>, of room: RoomNumber, claim: Int64, inputs: [Input]) {
+        observe(.membersMoved(members.count))
+        let byLoop = Dictionary(grouping: inputs.map(\.ticket), by: \.loop)
+        for loop in 0..<loopCount {
+            post(.moved(room, members, claim: claim, tickets: byLoop[loop] ?? []), to: loop)
+        }
+    }
+
     package func readLog(_ rooms: [RoomNumber], found: [LogRead]) {
         observe(.read(runs: found.reduce(0) { $0 + $1.runs.count }))
         let byRoom = Dictionary(found.map { ($0.room, $0) }) { first, _ in first }

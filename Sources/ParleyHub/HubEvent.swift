@@ -10,4 +10,6 @@ package enum HubEvent: Sendable {
     /// A room's log no longer held what this node had not read yet.
     case logHadHole
     case clientReset
+    /// A batch was turned away because so many members of one of its rooms are on other nodes by now.
+    case membersMoved(Int)
 }

@@ -228,7 +228,7 @@ extension HubShard {
     /// Brings a subscription up to what was broadcast, from the recent past. From then on the broadcasts continue it: they
     /// go the same way, behind this. False when only the log has what is missing.
     func sendRecent(
-        to subscription: SubscriptionID, on loop: Int, room: RoomNumber, after seq: Seq, withRoster: Bool
+        to fetch: Fetch, on loop: Int, room: RoomNumber, after seq: Seq, withRoster: Bool
     ) -> Bool {
         guard let home = residences[room]?.home, let view = view(room, after: seq),
             let runs = view.news, view.flushed.seq >= seq
@@ -241,7 +241,7 @@ extension HubShard {
         }
         if !runs.isEmpty { frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: view.flushed)) }
         let page = Delivery.Page(
-            subscription: subscription, to: view.flushed.seq, isAll: true, hasRoster: withRoster, frames: frames)
+            fetch: fetch, to: view.flushed.seq, isAll: true, hasRoster: withRoster, frames: frames)
         hub.post(.page(page), to: loop)
         return true
     }

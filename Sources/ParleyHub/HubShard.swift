@@ -42,6 +42,7 @@ package final class HubShard {
         guard subscriptions.removeValue(forKey: subscription.id) != nil else { return }
         locals[subscription.room]?.removeAll { $0 === subscription }
         if locals[subscription.room]?.isEmpty == true { locals[subscription.room] = nil }
+        hub.writer.forget(subscription.id)
         hub.release(subscription.room, loop: index)
     }
 
@@ -61,7 +62,7 @@ package final class HubShard {
 
     /// The client was told everything up to `seq`; the rest follows.
     package func resume(_ subscription: Subscription, after seq: Seq) {
-        subscription.flow = .behind(after: seq, isFetching: false)
+        subscription.flow = .behind(after: seq, fetch: nil)
         catchUp(subscription)
     }
 
@@ -71,15 +72,21 @@ package final class HubShard {
     /// Gives a member's input to the writer. False when the writer's queue is full.
     package func submit(_ change: [UInt8], request: Int64?, of subscription: Subscription) -> Bool {
         hub.writer.enqueue(
-            change, room: subscription.room, claim: subscription.claim,
-            ticket: Ticket(loop: index, subscription: subscription.id, request: request))
+            change, ticket: Ticket(loop: index, subscription: subscription.id, request: request), of: subscription)
+    }
+
+    /// A member's request was refused without being looked at further: settles its id, unless that belongs to another one.
+    package func refuse(_ id: Int64, of subscription: Subscription) {
+        guard subscription.ledger.malformed(id) else { return }
+        hub.writer.refuse(id, of: subscription.clientID, on: subscription.id)
     }
 
     private func catchUp(_ subscription: Subscription) {
         guard let seq = subscription.needsPage, !subscription.sink.isCongested else { return }
-        subscription.flow = .behind(after: seq, isFetching: true)
+        let fetch = subscription.nextFetch()
+        subscription.flow = .behind(after: seq, fetch: fetch)
         hub.fetchPage(
-            for: subscription.id, room: subscription.room, roomID: subscription.roomID, after: seq,
+            fetch, room: subscription.room, roomID: subscription.roomID, after: seq,
             withRoster: subscription.missedPresence, loop: index)
     }
 
@@ -91,9 +98,10 @@ package final class HubShard {
             case .update(let room, let from, let to, let framed): broadcast(room, from: from, to: to, framed)
             case .presence(let room, let only, let framed): tellPresence(room, onlyAbout: only, framed)
             case .page(let page): received(page)
-            case .pageFailed(let id): pageFailed(for: id)
-            case .reset(let id, let to, let frame): reset(id, to: to, frame)
+            case .pageFailed(let fetch): failed(fetch)
+            case .reset(let fetch, let to, let frame): reset(fetch, to: to, frame)
             case .settled(let tickets, let end): settle(tickets, as: end)
+            case .moved(let room, let members, let claim, let tickets): moved(members, of: room, claim, tickets)
             }
         }
     }
@@ -103,10 +111,10 @@ package final class HubShard {
             guard case .live(let after) = subscription.flow else { continue }
             if after != from - 1 {
                 // The room's home went on across a hole of the log: only a page, or a reset, can say what is there.
-                subscription.flow = .behind(after: after, isFetching: false)
+                subscription.flow = .behind(after: after, fetch: nil)
                 catchUp(subscription)
             } else if subscription.sink.isCongested {
-                subscription.flow = .behind(after: after, isFetching: false)
+                subscription.flow = .behind(after: after, fetch: nil)
                 hub.observe(.subscriptionFellBehind)
             } else {
                 subscription.flow = .live(after: to)
@@ -127,33 +135,46 @@ package final class HubShard {
     }
 
     private func received(_ page: Delivery.Page) {
-        guard let subscription = subscriptions[page.subscription],
-            case .behind(_, isFetching: true) = subscription.flow
-        else { return }
+        guard let subscription = waiting(for: page.fetch) else { return }
         for frame in page.frames { subscription.sink.send(frame) }
         // What was held back before the page came was said before the page was made.
         if page.hasRoster { subscription.missedPresence = false }
-        subscription.flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, isFetching: false)
+        subscription.flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, fetch: nil)
         catchUp(subscription)
     }
 
-    private func pageFailed(for id: SubscriptionID) {
-        guard let subscription = subscriptions[id], case .behind(let after, isFetching: true) = subscription.flow
-        else { return }
-        subscription.flow = .behind(after: after, isFetching: false)
+    /// nil when nobody waits for this answer any more.
+    private func waiting(for fetch: Fetch) -> Subscription? {
+        guard let subscription = subscriptions[fetch.subscription], case .behind(_, fetch) = subscription.flow
+        else { return nil }
+        return subscription
+    }
+
+    private func failed(_ fetch: Fetch) {
+        guard let subscription = waiting(for: fetch) else { return }
+        subscription.flow = .behind(after: subscription.seen, fetch: nil)
         loop.assumeIsolated().scheduleTask(in: hub.settings.retryPause) { [weak subscription, weak self] in
             guard let subscription, let self else { return }
             self.catchUp(subscription)
         }
     }
 
-    private func reset(_ id: SubscriptionID, to: Seq, _ frame: ByteBuffer) {
-        guard let subscription = subscriptions[id], case .behind(_, isFetching: true) = subscription.flow else {
-            return
-        }
+    private func reset(_ fetch: Fetch, to: Seq, _ frame: ByteBuffer) {
+        guard let subscription = waiting(for: fetch) else { return }
         subscription.sink.send(frame)
-        subscription.flow = .behind(after: to, isFetching: false)
+        subscription.flow = .behind(after: to, fetch: nil)
         catchUp(subscription)
+    }
+
+    private func moved(_ members: Set<ClientID>, of room: RoomNumber, _ claim: Int64, _ tickets: [Ticket]) {
+        for subscription in locals[room] ?? [] where subscription.claim < claim {
+            if members.contains(subscription.clientID) {
+                subscription.sink.endForTakeover()
+            } else {
+                subscription.claim = claim
+            }
+        }
+        hub.writer.readmit(Set(tickets.map(\.subscription)))
     }
 
     private func settle(_ tickets: [Ticket], as end: InputEnd) {

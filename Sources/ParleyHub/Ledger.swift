@@ -110,11 +110,12 @@ package struct Ledger {
         return flight == .open
     }
 
-    /// A frame with `id` was malformed. Settles the id, unless it belongs to a request that was well-formed.
-    package mutating func malformed(_ id: Int64) {
+    /// A frame with `id` was malformed. Settles the id, unless it belongs to a request that was well-formed: false then.
+    package mutating func malformed(_ id: Int64) -> Bool {
         guard id > highest || deferred.contains(where: { $0.id == id && !$0.isApplied }), inFlight[id] == nil
-        else { return }
+        else { return false }
         refused(id)
+        return true
     }
 
     /// The request with `id` was not applied, and the client is to send it again. True when it was told so already.

@@ -6,6 +6,12 @@ package struct SubscriptionID: Hashable, Sendable {
     package init(_ value: UInt64) { self.value = value }
 }
 
+/// One question of a subscription for what it is missing.
+package struct Fetch: Hashable, Sendable {
+    let subscription: SubscriptionID
+    let number: UInt64
+}
+
 /// The socket of a subscription, as the hub sees it. Lives on one event loop.
 package protocol FrameSink: AnyObject {
     /// One frame of JSON text for this client alone: a reply, an acknowledgement, an error. Never dropped.
@@ -16,6 +22,8 @@ package protocol FrameSink: AnyObject {
     var isCongested: Bool { get }
     /// Ends the socket: the client broke a limit that no well-behaved client comes near.
     func endForFlood()
+    /// Ends the socket: its session goes on elsewhere. Nothing that comes from it afterwards may be looked at.
+    func endForTakeover()
 }
 
 /// One member's place in one room, on one socket. Lives on the socket's event loop.
@@ -26,8 +34,9 @@ package final class Subscription {
         case suspended(after: Seq?)
         /// Gets what the room broadcasts. `after`: what the client has.
         case live(after: Seq)
-        /// Is being caught up from `after`, page by page, as fast as the socket takes it.
-        case behind(after: Seq, isFetching: Bool)
+        /// Is being caught up from `after`, page by page, as fast as the socket takes it. `fetch`: the page that is under
+        /// way; an answer to any other has been overtaken by a join.
+        case behind(after: Seq, fetch: Fetch?)
     }
 
     package let id: SubscriptionID
@@ -39,9 +48,10 @@ package final class Subscription {
     package internal(set) var claim: Int64
     package internal(set) var ledger: Ledger
     package internal(set) var flow: Flow = .suspended(after: nil)
-    package private(set) var wantsPresence = true
+    package var wantsPresence = true
     /// Presence frames were held back while the socket was congested.
     var missedPresence = false
+    private var lastFetch: UInt64 = 0
     /// Called once, as soon as nothing is in flight.
     private var whenIdle: (() -> Void)?
 
@@ -67,13 +77,23 @@ package final class Subscription {
     /// The writer had no room for the request: the client is told to send it again.
     package func notTaken(_ id: Int64) { _ = ledger.returned(id) }
 
-    /// A frame with `id` was malformed.
-    package func malformed(_ id: Int64) { ledger.malformed(id) }
+    /// A join of this room has succeeded on a socket that was in the room already.
+    package func rejoined(_ enrolled: Enrolled) {
+        claim = max(claim, enrolled.claim)
+        ledger.rejoined()
+    }
 
-    /// A join of this room has succeeded; `isRepeat`: on a socket that was in the room already.
-    package func joined(wantsPresence: Bool, isRepeat: Bool) {
-        self.wantsPresence = wantsPresence
-        if isRepeat { ledger.rejoined() }
+    /// A place that the room has reached for certain.
+    var seen: Seq {
+        switch flow {
+        case .suspended(let after): after ?? 0
+        case .live(let after), .behind(let after, _): after
+        }
+    }
+
+    func nextFetch() -> Fetch {
+        lastFetch += 1
+        return Fetch(subscription: id, number: lastFetch)
     }
 
     /// Calls `action` when nothing of this subscription is in flight, which may be at once.
@@ -92,9 +112,9 @@ package final class Subscription {
     /// After what a page is wanted; nil when the client has everything, or gets it anyway.
     var needsPage: Seq? {
         switch flow {
-        case .behind(let after, isFetching: false): after
+        case .behind(let after, nil): after
         case .live(let after): missedPresence ? after : nil
-        case .suspended, .behind(_, isFetching: true): nil
+        case .suspended, .behind(_, .some): nil
         }
     }
 

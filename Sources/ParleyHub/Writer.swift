@@ -8,6 +8,9 @@ package protocol WriterDelegate: AnyObject, Sendable {
     /// Durable, to be shown. A `base` is nil when only the log knows the place.
     func applied(_ parts: [(part: WriterQueue.Part, base: Seq?)])
     func settled(_ inputs: [Input], as end: InputEnd)
+    /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others the room has
+    /// told nobody up to `claim`.
+    func moved(_ members: Set<ClientID>, of room: RoomNumber, claim: Int64, inputs: [Input])
 }
 
 package enum InputEnd: Sendable, Equatable {
@@ -35,6 +38,11 @@ package final class Writer: Sendable {
                 if let sleeper = sleepers.removeValue(forKey: way) { awake.append(sleeper) }
             }
             return awake
+        }
+
+        /// Who was evicted while a batch was under way must not be in the next one.
+        mutating func removeEvicted(from room: RoomNumber) {
+            for eviction in evictions { queue.remove(eviction.subscriptions, from: room) }
         }
 
         mutating func evictionsDone() -> [CheckedContinuation<Void, Never>] {
@@ -85,10 +93,21 @@ package final class Writer: Sendable {
     package func report(to delegate: any WriterDelegate) { self.delegate.withLockedValue { $0 = delegate } }
 
     /// From any thread. False when the queue is full: nothing was taken.
-    package func enqueue(_ change: [UInt8], room: RoomNumber, claim: Int64, ticket: Ticket) -> Bool {
-        let input = Input(ticket: ticket, change: change, deadline: .now() + patience)
-        return mutate { $0.queue.enqueue(input, room: room, claim: claim) }
+    func enqueue(_ change: [UInt8], ticket: Ticket, of subscription: Subscription) -> Bool {
+        let input = Input(
+            ticket: ticket, member: subscription.clientID, claim: subscription.claim, after: subscription.seen,
+            change: change, deadline: .now() + patience)
+        let room = subscription.room
+        return mutate { $0.queue.enqueue(input, room: room) }
     }
+
+    /// An id of this member was refused before it came here; the log is to know of it.
+    func refuse(_ id: Int64, of member: ClientID, on subscription: SubscriptionID) {
+        mutate { $0.queue.refuse(id, of: member, on: subscription) }
+    }
+
+    /// The subscription has ended.
+    func forget(_ subscription: SubscriptionID) { mutate { $0.queue.forget(subscription) } }
 
     /// The loops of these members have heard of what was given up. Once for each answer that gave something up.
     func readmit(_ subscriptions: Set<SubscriptionID>) { mutate { $0.queue.readmit(subscriptions) } }
@@ -96,11 +115,10 @@ package final class Writer: Sendable {
     /// Takes out what the subscriptions have waiting. When this returns, nothing that they sent can be applied any more:
     /// what the log says of them is final, as far as this node goes.
     package func evict(_ subscriptions: Set<SubscriptionID>, from rooms: [RoomNumber]) async {
-        mutate { state in
-            for room in rooms { state.queue.remove(subscriptions, from: room) }
-        }
         await withCheckedContinuation { continuation in
+            // At once, so that what a batch under way puts back is either taken out here or finds the eviction.
             let done = state.withLockedValue { state in
+                for room in rooms { state.queue.remove(subscriptions, from: room) }
                 state.evictions.append(Eviction(subscriptions: subscriptions, continuation: continuation))
                 return state.evictionsDone()
             }
@@ -201,13 +219,16 @@ package final class Writer: Sendable {
             switch outcome {
             case .applied(let base): applied.append((part, base))
             case .appliedUnseen: applied.append((part, nil))
-            case .moved(let claim): putBack(part, claim: claim, to: .together)
-            case .locked: putBack(part, claim: nil, to: .apart)
-            case .gone: fail(part, RequestError(.roomNotFound, "the room is gone"))
+            case .moved(let claim, let members): moved(part, claim: claim, members: members)
+            case .locked: putBack(part, to: .apart)
+            case .gone:
+                mutate { $0.queue.finished(part) }
+                settle(part.inputs, as: .failed(RequestError(.roomNotFound, "the room is gone")))
             case .invalid(let reason):
                 logger.error(
                     "the database refused a change", metadata: ["room": "\(part.append.room)", "reason": "\(reason)"])
-                fail(part, RequestError(.badRequest, "the database cannot store this: \(reason)"))
+                mutate { $0.queue.refuse(part) }
+                settle(part.inputs, as: .failed(RequestError(.badRequest, "the database cannot store this")))
             }
         }
         guard !applied.isEmpty else { return }
@@ -219,22 +240,24 @@ package final class Writer: Sendable {
         }
     }
 
-    private func fail(_ part: WriterQueue.Part, _ error: RequestError) {
-        mutate { $0.queue.finished(part) }
-        settle(part.inputs, as: .failed(error))
-    }
-
     private func giveUp(_ parts: [WriterQueue.Part], because error: StoreError) {
         for part in parts { settle(mutate { $0.queue.giveUp(part) }, as: .failed(Self.tooLate)) }
         logger.warning("a batch was not written", metadata: ["error": "\(error)"])
     }
 
-    private func putBack(_ part: WriterQueue.Part, claim: Int64?, to way: WriterQueue.Way) {
+    private func putBack(_ part: WriterQueue.Part, to way: WriterQueue.Way) {
         mutate { state in
-            state.queue.putBack(part, claim: claim, to: way)
-            // Who was evicted while the batch was under way must not be in the next one.
-            for eviction in state.evictions { state.queue.remove(eviction.subscriptions, from: part.append.room) }
+            state.queue.putBack(part, to: way)
+            state.removeEvicted(from: part.append.room)
         }
+    }
+
+    private func moved(_ part: WriterQueue.Part, claim: Int64, members: Set<ClientID>) {
+        let inputs = mutate { state in
+            defer { state.removeEvicted(from: part.append.room) }
+            return state.queue.moved(part, claim: claim, members: members)
+        }
+        delegate.withLockedValue { $0 }?.moved(members, of: part.append.room, claim: claim, inputs: inputs)
     }
 
     private func settle(_ inputs: [Input], as end: InputEnd) {

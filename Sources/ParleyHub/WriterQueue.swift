@@ -5,12 +5,22 @@ package import ParleyCore
 /// One member's input on its way to the log.
 package struct Input: Sendable {
     package var ticket: Ticket
+    package var member: ClientID
+    /// The member's own. The room may have told another node of the member since, and then this input must not be applied.
+    package var claim: Int64
+    /// A place that the room had reached when the input came.
+    package var after: Seq
     /// The change as it will stand in the log: one JSON object.
     package var change: [UInt8]
     package var deadline: NIODeadline
 
-    package init(ticket: Ticket, change: [UInt8], deadline: NIODeadline) {
+    package init(
+        ticket: Ticket, member: ClientID, claim: Int64, after: Seq, change: [UInt8], deadline: NIODeadline
+    ) {
         self.ticket = ticket
+        self.member = member
+        self.claim = claim
+        self.after = after
         self.change = change
         self.deadline = deadline
     }
@@ -46,25 +56,17 @@ package struct WriterQueue {
 
     private struct Room {
         enum Place { case idle, waiting, underWay, apart, apartUnderWay }
-        var claim: Int64
         var place: Place = .idle
         var inputs: Deque<Input> = []
-
-        mutating func take(_ input: Input, claim: Int64) {
-            inputs.append(input)
-            self.claim = max(self.claim, claim)
-        }
-
-        mutating func takeBack(_ former: [Input], claim: Int64?) {
-            inputs.prepend(contentsOf: former)
-            if let claim { self.claim = max(self.claim, claim) }
-        }
     }
 
     private var rooms: [RoomNumber: Room] = [:]
     /// Members of whom something was given up, until their loops know of it; how many answers each has under way. What
     /// they send meanwhile would overtake what they are told to send again.
     private var barred: [SubscriptionID: Int] = [:]
+    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of the member, for
+    /// that one raises the highest id that counts as settled.
+    private var refused: [SubscriptionID: RefusedIDs] = [:]
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
     private var bytes = 0
@@ -73,6 +75,7 @@ package struct WriterQueue {
     package struct Part: Sendable {
         package var append: Append
         package var inputs: [Input]
+        fileprivate var refused: [SubscriptionID: RefusedIDs] = [:]
     }
 
     package init() {}
@@ -88,12 +91,12 @@ package struct WriterQueue {
     package var waitingBytes: Int { bytes }
 
     /// False when the queue is full, or the member has to send something again first; the input was not taken.
-    package mutating func enqueue(_ input: Input, room: RoomNumber, claim: Int64) -> Bool {
+    package mutating func enqueue(_ input: Input, room: RoomNumber) -> Bool {
         guard bytes + input.change.count <= Self.bytesMax, barred[input.ticket.subscription] == nil else {
             return false
         }
         bytes += input.change.count
-        rooms[room, default: Room(claim: claim)].take(input, claim: claim)
+        rooms[room, default: Room()].inputs.append(input)
         if rooms[room]?.place == .idle {
             rooms[room]?.place = .waiting
             waiting.append(room)
@@ -131,17 +134,53 @@ package struct WriterQueue {
     }
 
     /// The part was not applied and is to be tried again, before anything that came since.
-    package mutating func putBack(_ part: Part, claim: Int64?, to way: Way) {
+    package mutating func putBack(_ part: Part, to way: Way) {
         let room = part.append.room
-        rooms[room]?.takeBack(part.inputs, claim: claim)
+        owe(part.refused)
+        rooms[room]?.inputs.prepend(contentsOf: part.inputs)
         requeue(room, to: way)
     }
+
+    /// The part was not applied, for these members have moved to other nodes. Returns what they have sent, in the part and
+    /// behind it, which is never to be applied; they are barred until `readmit`. The rest is tried again: it was not
+    /// theirs alone, and at `claim` the others were still here.
+    package mutating func moved(_ part: Part, claim: Int64, members: Set<ClientID>) -> [Input] {
+        let room = part.append.room
+        putBack(part, to: .together)
+        guard var inputs = rooms[room]?.inputs else { return [] }
+        let gone = inputs.filter { members.contains($0.member) && $0.claim < claim }
+        inputs.removeAll { members.contains($0.member) && $0.claim < claim }
+        for index in inputs.indices { inputs[index].claim = max(inputs[index].claim, claim) }
+        rooms[room]?.inputs = inputs
+        bytes -= gone.reduce(0) { $0 + $1.change.count }
+        bar(Set(gone.map(\.ticket.subscription)))
+        return Array(gone)
+    }
+
+    /// The part was judged and is never to be applied: its ids count as refused, also for what its members have waiting.
+    package mutating func refuse(_ part: Part) {
+        owe(part.refused)
+        for input in part.inputs {
+            guard let id = input.ticket.request else { continue }
+            refuse(id, of: input.member, on: input.ticket.subscription)
+        }
+        finished(part)
+    }
+
+    /// An id was refused before it came here.
+    package mutating func refuse(_ id: Int64, of member: ClientID, on subscription: SubscriptionID) {
+        owe([subscription: RefusedIDs(clientID: member, ids: [id])])
+    }
+
+    /// The subscription has ended.
+    package mutating func forget(_ subscription: SubscriptionID) { refused[subscription] = nil }
 
     /// The part was not applied and is given up. Returns its inputs and what its members have waiting behind them, which
     /// must not be applied before them; the members are barred until `readmit`.
     package mutating func giveUp(_ part: Part) -> [Input] {
         let members = Set(part.inputs.map(\.ticket.subscription))
         let followers = remove(members, from: part.append.room)
+        owe(part.refused)
         finished(part)
         bar(members)
         return part.inputs + followers
@@ -201,8 +240,29 @@ package struct WriterQueue {
             state.inputs.removeFirst()
         }
         rooms[room] = state
+        let owed = takeOwed(for: inputs)
         return Part(
-            append: Append(room: room, claim: state.claim, count: inputs.count, tag: tag, body: body), inputs: inputs)
+            append: Append(
+                room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },
+                after: inputs.reduce(0) { max($0, $1.after) },
+                count: inputs.count, tag: tag, body: body, refused: Array(owed.values)),
+            inputs: inputs, refused: owed)
+    }
+
+    private mutating func takeOwed(for inputs: [Input]) -> [SubscriptionID: RefusedIDs] {
+        guard !refused.isEmpty else { return [:] }
+        var owed: [SubscriptionID: RefusedIDs] = [:]
+        for ticket in inputs.map(\.ticket) where ticket.request != nil {
+            if let ids = refused.removeValue(forKey: ticket.subscription) { owed[ticket.subscription] = ids }
+        }
+        return owed
+    }
+
+    private mutating func owe(_ more: [SubscriptionID: RefusedIDs]) {
+        for (subscription, more) in more {
+            let ids = Set(refused[subscription]?.ids ?? []).union(more.ids).sorted().suffix(Limits.refusedMax)
+            refused[subscription] = RefusedIDs(clientID: more.clientID, ids: Array(ids))
+        }
     }
 
     private mutating func requeue(_ room: RoomNumber, to way: Way) {

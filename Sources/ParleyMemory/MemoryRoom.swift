@@ -12,6 +12,11 @@ struct MemoryRoom {
         var marks = Marks()
 
         mutating func applied(_ id: Int64) { marks.lastID = max(marks.lastID, id) }
+
+        mutating func refused(_ ids: [Int64]) {
+            marks.refused = Set(marks.refused).union(ids).sorted().suffix(Limits.refusedMax)
+            marks.lastID = max(marks.lastID, ids.last ?? 0)
+        }
     }
 
     let id: RoomID
@@ -91,6 +96,10 @@ struct MemoryRoom {
         let run = Run(from: base + 1, to: lastSeq, tag: append.tag, body: append.body)
         chunks.append((run, .now))
         bytes += run.body.count
+        for refused in append.refused {
+            guard let key = sessions[refused.clientID] else { continue }
+            places[key]?.refused(refused.ids)
+        }
         for head in ChangeHead.all(in: run) {
             guard let id = head.id, let key = sessions[head.clientID] else { continue }
             places[key]?.applied(id)

@@ -28,6 +28,9 @@ struct MetricsPage {
             "parley_client_resets_total", .counter, "Fresh copies sent because a client was too far behind.",
             hub.clientResets)
         add(
+            "parley_members_moved_total", .counter,
+            "Members that another node had taken over, found out when a batch was turned away.", hub.membersMoved)
+        add(
             "parley_log_holes_total", .counter, "Rooms whose log no longer held what this node had not read.",
             hub.logHoles)
         if let database { add(database) }

@@ -11,6 +11,7 @@ final class Observation: Sendable {
         var subscriptionsFellBehind = 0
         var logHoles = 0
         var clientResets = 0
+        var membersMoved = 0
     }
 
     private let counters = NIOLockedValueBox(Counters())
@@ -26,6 +27,7 @@ final class Observation: Sendable {
             case .subscriptionFellBehind: counters.subscriptionsFellBehind += 1
             case .logHadHole: counters.logHoles += 1
             case .clientReset: counters.clientResets += 1
+            case .membersMoved(let members): counters.membersMoved += members
             }
         }
     }

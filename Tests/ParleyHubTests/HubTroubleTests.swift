@@ -19,7 +19,7 @@ struct HubTroubleTests {
             let waiting = hub.hub.bytesWaitingToBeWritten
             let eviction = Task { await hub.hub.evict([(ann.subscriptionID, ann.room)]) }
             while hub.hub.bytesWaitingToBeWritten >= waiting, !Task.isCancelled { await Task.yield() }
-            held.answer(.say([.moved(claim: 9)]))
+            held.answer(.say([.moved(claim: 9, members: [])]))
             await eviction.value
             let rest = try #require(await hub.store.next())
             #expect(!(rest.bodies.first ?? "").contains("a1"), "told as not applied, and applied after all")
@@ -78,7 +78,7 @@ struct HubTroubleTests {
             try await ann.send("a", id: 1)
             let first = try #require(await hub.store.next())
             _ = await ann.errors(1)
-            first.answer(.say([.moved(claim: 3)]))
+            first.answer(.say([.moved(claim: 3, members: [])]))
             let again = await Task { await hub.store.next() }.value
             try await hub.loops[0].scheduleTask(in: .milliseconds(150)) {}.futureResult.get()
             #expect(await ann.errors(1).count == 1)

@@ -138,20 +138,48 @@ struct HubWritingTests {
         }
     }
 
-    @Test("members that moved: the same batch goes again with the new claim, before what came since")
+    @Test(
+        "a member that moved has its socket ended and nothing applied; the others' part goes again with the new claim")
     func moved() async throws {
         try await TestHub.with { hub in
             let ann = try await hub.join("tea", as: "ann")
+            let bob = try await hub.join("tea", as: "bob", loop: 1)
             hub.store.hold()
             try await ann.send("a", id: 1)
             let first = try #require(await hub.store.next())
+            try await bob.send("theirs", id: 1)
             try await ann.send("b", id: 2)
-            first.answer(.say([.moved(claim: 9)]))
+            first.answer(.say([.moved(claim: 9, members: [bob.session.clientID])]))
             let again = try #require(await hub.store.next())
             #expect(again.appends.map(\.claim) == [9])
             #expect(again.appends.map(\.count) == [2])
             again.answer(.apply)
             #expect(await ann.changes(2) == ["a", "b"])
+            try await bob.isTakenOver()
+            try await ann.send("c", id: 3)
+            let next = try #require(await hub.store.next())
+            #expect(next.appends.map(\.claim) == [9], "told once, known from then on")
+            next.answer(.apply)
+        }
+    }
+
+    @Test("a page that a join has overtaken is not shown")
+    func overtakenPage() async throws {
+        try await TestHub.with { hub in
+            let ann = try await hub.join("tea", as: "ann")
+            let bob = try await hub.join("tea", as: "bob", loop: 1)
+            try await bob.isLive()
+            try await bob.congest(true)
+            for id in 1...3 as ClosedRange<Int64> {
+                try await ann.send("\(id)", id: id)
+                await ann.changes(Int(id))
+            }
+            // A page is asked for, and a join that has read all of it comes first.
+            try await bob.congestionEndsAndJoinAnswers(3)
+            try await ann.send("4", id: 4)
+            await ann.changes(4)
+            try await bob.isLive()
+            #expect(bob.updates.map(\.messages) == [["4"]])
         }
     }
 

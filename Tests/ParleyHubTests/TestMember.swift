@@ -50,12 +50,14 @@ final class TestMember: Sendable {
         private var kept: [ByteBuffer] = []
         var isCongested = false
         var isEnded = false
+        var isTakenOver = false
 
         init(journal: Journal<TestFrame>) { self.journal = journal }
 
         func send(_ frame: ByteBuffer) { take(frame, isShared: false) }
         func send(shared: ByteBuffer) { take(shared, isShared: true) }
         func endForFlood() { isEnded = true }
+        func endForTakeover() { isTakenOver = true }
 
         private func take(_ buffer: ByteBuffer, isShared: Bool) {
             kept.append(buffer)
@@ -102,7 +104,6 @@ final class TestMember: Sendable {
             let sink = Sink(journal: frames)
             let subscription = shard.subscribe(
                 clientID: session.clientID, roomID: room, enrolled: admission.enrolled, sink: sink)
-            subscription.joined(wantsPresence: true, isRepeat: false)
             shard.resume(subscription, after: admission.snapshot.end.seq)
             return TestMember(
                 session: session, admission: admission, roomID: room, frames: frames, loop: loop,
@@ -144,6 +145,25 @@ final class TestMember: Sendable {
             sink.isCongested = isCongested
             if !isCongested { shard.sinkDrained(subscription) }
         }.get()
+    }
+
+    /// The socket takes more again; and before the page that is asked for then has come, a join answers up to `seq`.
+    func congestionEndsAndJoinAnswers(_ seq: Seq) async throws {
+        try await loop.submit {
+            let (shard, subscription, sink) = self.own.value
+            sink.isCongested = false
+            shard.sinkDrained(subscription)
+            shard.suspend(subscription)
+            shard.resume(subscription, after: seq)
+        }.get()
+    }
+
+    /// Waits until the hub has ended the socket because the session goes on elsewhere.
+    func isTakenOver() async throws {
+        while !Task.isCancelled {
+            if try await loop.submit({ self.own.value.sink.isTakenOver }).get() { return }
+            await Task.yield()
+        }
     }
 
     /// Waits until what the room broadcasts reaches the client directly.

@@ -8,20 +8,22 @@ struct WriterQueueTests {
     private let room = RoomNumber(1)
     private let other = RoomNumber(2)
 
-    private func input(_ change: String, id: Int64 = 1, of subscription: UInt64 = 1, due: NIODeadline = .distantFuture)
-        -> Input
-    {
+    private func input(
+        _ change: String, id: Int64? = 1, of subscription: UInt64 = 1, claim: Int64 = 0, after: Seq = 0,
+        due: NIODeadline = .distantFuture
+    ) -> Input {
         Input(
             ticket: Ticket(loop: 0, subscription: SubscriptionID(subscription), request: id),
-            change: Array(change.utf8),
-            deadline: due)
+            member: member(subscription), claim: claim, after: after, change: Array(change.utf8), deadline: due)
     }
+
+    private func member(_ subscription: UInt64) -> ClientID { ClientID("member\(subscription)")! }
 
     @Test("all inputs of a room become one part, in their order")
     func onePart() {
         var queue = WriterQueue()
-        for change in ["{1}", "{2}"] { #expect(queue.enqueue(input(change), room: room, claim: 0) == true) }
-        #expect(queue.enqueue(input("{3}"), room: other, claim: 5) == true)
+        for change in ["{1}", "{2}"] { #expect(queue.enqueue(input(change), room: room) == true) }
+        #expect(queue.enqueue(input("{3}", claim: 5), room: other) == true)
         let parts = queue.nextBatch { 9 }
         #expect(parts.map(\.append.room) == [room, other])
         #expect(parts.map { text($0.append.body) } == ["{1},{2}", "{3}"])
@@ -33,9 +35,9 @@ struct WriterQueueTests {
     @Test("what comes while a room is under way waits for it")
     func underWay() {
         var queue = WriterQueue()
-        _ = queue.enqueue(input("{1}"), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}"), room: room)
         let first = queue.nextBatch { 0 }
-        _ = queue.enqueue(input("{2}"), room: room, claim: 0)
+        _ = queue.enqueue(input("{2}"), room: room)
         #expect(queue.nextBatch { 0 }.isEmpty)
         queue.finished(first[0])
         #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{2}"])
@@ -44,23 +46,101 @@ struct WriterQueueTests {
     @Test("what was not applied goes before what came since")
     func putBack() {
         var queue = WriterQueue()
-        _ = queue.enqueue(input("{1}"), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}"), room: room)
         let first = queue.nextBatch { 0 }
-        _ = queue.enqueue(input("{2}"), room: room, claim: 0)
-        queue.putBack(first[0], claim: 3, to: .together)
+        _ = queue.enqueue(input("{2}"), room: room)
+        queue.putBack(first[0], to: .together)
+        #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{1},{2}"])
+    }
+
+    @Test("a part has the lowest claim of its members, and comes behind the highest place that one of them knows")
+    func lowestClaim() {
+        var queue = WriterQueue()
+        for input in [
+            input("{1}", claim: 7, after: 3), input("{2}", of: 2, claim: 4, after: 9), input("{3}", claim: 8),
+        ] {
+            _ = queue.enqueue(input, room: room)
+        }
+        let parts = queue.nextBatch { 0 }
+        #expect(parts.map(\.append.claim) == [4])
+        #expect(parts.map(\.append.after) == [9])
+    }
+
+    @Test("of members that moved nothing is written any more, neither of the part nor behind it; the others go on")
+    func moved() {
+        var queue = WriterQueue()
+        _ = queue.enqueue(input("{1}", id: 1), room: room)
+        _ = queue.enqueue(input("{2}", id: 1, of: 2), room: room)
+        let part = queue.nextBatch { 0 }[0]
+        _ = queue.enqueue(input("{3}", id: 2), room: room)
+        _ = queue.enqueue(input("{4}", id: 2, of: 2), room: room)
+        let gone = queue.moved(part, claim: 3, members: [member(1)])
+        #expect(gone.map(\.ticket.request) == [1, 2])
+        #expect(gone.allSatisfy { $0.member == member(1) })
+        #expect(queue.enqueue(input("{5}", id: 3), room: room) == false, "its socket does not know of it yet")
         let again = queue.nextBatch { 0 }
-        #expect(again.map { text($0.append.body) } == ["{1},{2}"])
+        #expect(again.map { text($0.append.body) } == ["{2},{4}"])
         #expect(again.map(\.append.claim) == [3])
+        queue.finished(again[0])
+        #expect(queue.waitingBytes == 0)
+        queue.readmit([SubscriptionID(1)])
+        #expect(queue.enqueue(input("{6}", id: 3, claim: 4), room: room) == true)
+    }
+
+    @Test("a member that moved and came back under a newer claim is not meant by the older one")
+    func movedAndBack() {
+        var queue = WriterQueue()
+        _ = queue.enqueue(input("{1}", claim: 0), room: room)
+        let part = queue.nextBatch { 0 }[0]
+        _ = queue.enqueue(input("{2}", of: 9, claim: 5), room: room)
+        let gone = queue.moved(part, claim: 5, members: [member(1), member(9)])
+        #expect(gone.map(\.member) == [member(1)])
+        #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{2}"])
+    }
+
+    @Test("refused ids go with the next part that tells of their member, and come back with it")
+    func refusedIDs() {
+        var queue = WriterQueue()
+        queue.refuse(3, of: member(1), on: SubscriptionID(1))
+        queue.refuse(1, of: member(1), on: SubscriptionID(1))
+        _ = queue.enqueue(input("{1}", id: nil), room: other)
+        _ = queue.enqueue(input("{2}", id: 1, of: 2), room: room)
+        #expect(queue.nextBatch { 0 }.allSatisfy { $0.append.refused.isEmpty }, "without an id nothing is settled")
+        var next = WriterQueue()
+        next.refuse(3, of: member(1), on: SubscriptionID(1))
+        next.refuse(1, of: member(1), on: SubscriptionID(1))
+        _ = next.enqueue(input("{4}", id: 4), room: room)
+        let refused = [RefusedIDs(clientID: member(1), ids: [1, 3])]
+        let first = next.nextBatch { 0 }[0]
+        #expect(first.append.refused == refused)
+        next.putBack(first, to: .together)
+        let again = next.nextBatch { 0 }[0]
+        #expect(again.append.refused == refused)
+        next.finished(again)
+        _ = next.enqueue(input("{5}", id: 5), room: room)
+        #expect(next.nextBatch { 0 }[0].append.refused.isEmpty)
+    }
+
+    @Test("the ids of a part that cannot be stored are told with what its members have waiting")
+    func refusedPart() {
+        var queue = WriterQueue()
+        _ = queue.enqueue(input("{1}", id: 1), room: room)
+        let part = queue.nextBatch { 0 }[0]
+        _ = queue.enqueue(input("{2}", id: 2), room: room)
+        queue.refuse(part)
+        let next = queue.nextBatch { 0 }[0]
+        #expect(text(next.append.body) == "{2}")
+        #expect(next.append.refused == [RefusedIDs(clientID: member(1), ids: [1])])
     }
 
     @Test("a room that was set aside is written apart until it has nothing left, and others go on")
     func apart() {
         var queue = WriterQueue()
-        _ = queue.enqueue(input("{1}"), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}"), room: room)
         let first = queue.nextBatch { 0 }
-        queue.putBack(first[0], claim: nil, to: .apart)
-        _ = queue.enqueue(input("{2}"), room: room, claim: 0)
-        _ = queue.enqueue(input("{3}"), room: other, claim: 0)
+        queue.putBack(first[0], to: .apart)
+        _ = queue.enqueue(input("{2}"), room: room)
+        _ = queue.enqueue(input("{3}"), room: other)
         #expect(queue.has(.apart))
         #expect(queue.nextBatch { 0 }.map(\.append.room) == [other])
         let apart = queue.nextApart { 0 }
@@ -72,7 +152,7 @@ struct WriterQueueTests {
     func chunk() {
         var queue = WriterQueue()
         let half = String(repeating: "x", count: Limits.chunkBytesMax / 2)
-        for _ in 0..<3 { _ = queue.enqueue(input(half), room: room, claim: 0) }
+        for _ in 0..<3 { _ = queue.enqueue(input(half), room: room) }
         let first = queue.nextBatch { 0 }
         #expect(first.map(\.append.count) == [1])
         queue.finished(first[0])
@@ -83,11 +163,11 @@ struct WriterQueueTests {
     func expire() {
         var queue = WriterQueue()
         let (early, late) = (NIODeadline.uptimeNanoseconds(10), NIODeadline.uptimeNanoseconds(20))
-        _ = queue.enqueue(input("{1}", id: 1, due: early), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}", id: 1, due: early), room: room)
         let underWay = queue.nextBatch { 0 }
-        _ = queue.enqueue(input("{2}", id: 2, due: early), room: room, claim: 0)
-        _ = queue.enqueue(input("{3}", id: 3, of: 2, due: late), room: room, claim: 0)
-        _ = queue.enqueue(input("{4}", id: 4, due: late), room: room, claim: 0)
+        _ = queue.enqueue(input("{2}", id: 2, due: early), room: room)
+        _ = queue.enqueue(input("{3}", id: 3, of: 2, due: late), room: room)
+        _ = queue.enqueue(input("{4}", id: 4, due: late), room: room)
         #expect(queue.expire(at: early).map(\.ticket.request) == [2, 4])
         queue.finished(underWay[0])
         #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{3}"])
@@ -97,36 +177,36 @@ struct WriterQueueTests {
     func barred() {
         var queue = WriterQueue()
         let due = NIODeadline.uptimeNanoseconds(10)
-        _ = queue.enqueue(input("{1}", id: 1), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}", id: 1), room: room)
         let part = queue.nextBatch { 0 }[0]
-        _ = queue.enqueue(input("{2}", id: 2, due: due), room: room, claim: 0)
+        _ = queue.enqueue(input("{2}", id: 2, due: due), room: room)
         #expect(queue.expire(at: due).count == 1)
         #expect(queue.giveUp(part).map(\.ticket.request) == [1])
         #expect(queue.waitingBytes == 0)
-        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == false)
+        #expect(queue.enqueue(input("{3}", id: 3), room: room) == false)
         queue.readmit([SubscriptionID(1)])
-        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == false)
-        #expect(queue.enqueue(input("{5}", id: 5, of: 2), room: room, claim: 0) == true)
+        #expect(queue.enqueue(input("{3}", id: 3), room: room) == false)
+        #expect(queue.enqueue(input("{5}", id: 5, of: 2), room: room) == true)
         queue.readmit([SubscriptionID(1)])
-        #expect(queue.enqueue(input("{3}", id: 3), room: room, claim: 0) == true)
+        #expect(queue.enqueue(input("{3}", id: 3), room: room) == true)
     }
 
     @Test("a full queue takes nothing, and takes again when it has been written")
     func full() {
         var queue = WriterQueue()
         let big = String(repeating: "x", count: WriterQueue.bytesMax)
-        #expect(queue.enqueue(input(big), room: room, claim: 0) == true)
-        #expect(queue.enqueue(input("{1}"), room: other, claim: 0) == false)
+        #expect(queue.enqueue(input(big), room: room) == true)
+        #expect(queue.enqueue(input("{1}"), room: other) == false)
         queue.finished(queue.nextBatch { 0 }[0])
         #expect(queue.waitingBytes == 0)
-        #expect(queue.enqueue(input("{1}"), room: other, claim: 0) == true)
+        #expect(queue.enqueue(input("{1}"), room: other) == true)
     }
 
     @Test("what a subscription has waiting can be taken out")
     func remove() {
         var queue = WriterQueue()
-        _ = queue.enqueue(input("{1}", of: 1), room: room, claim: 0)
-        _ = queue.enqueue(input("{2}", of: 2), room: room, claim: 0)
+        _ = queue.enqueue(input("{1}", of: 1), room: room)
+        _ = queue.enqueue(input("{2}", of: 2), room: room)
         queue.remove([SubscriptionID(1)], from: room)
         #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{2}"])
     }

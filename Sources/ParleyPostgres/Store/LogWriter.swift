@@ -33,12 +33,12 @@ final class LogWriter: Sendable {
         precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
         guard !appends.isEmpty else { return [] }
         switch try await commit(appends, skipLocked: false) {
-        case .done(let outcomes): return outcomes.map { $0 ?? .gone }
+        case .done(let outcomes): return await tellWhoMoved(outcomes.map { $0 ?? .gone }, appends)
         case .unfit(let reason): return try await halve(appends, because: reason)
         case .lockedOut: break
         }
         switch try await commit(appends, skipLocked: true) {
-        case .done(let outcomes): return await tellLockedFromGone(outcomes, appends)
+        case .done(let outcomes): return await tellWhoMoved(await tellLockedFromGone(outcomes, appends), appends)
         case .unfit(let reason): return try await halve(appends, because: reason)
         case .lockedOut: throw .unavailable(reason: "another transaction holds a table of Parley")
         }
@@ -71,6 +71,29 @@ final class LogWriter: Sendable {
             logger.debug("could not look for locked rooms", metadata: ["error": "\(error)"])
         }
         return zip(outcomes, appends).map { $0 ?? (there.contains($1.room) ? .locked : .gone) }
+    }
+
+    /// In a task of its own, as `resolve`.
+    private func tellWhoMoved(_ outcomes: [AppendOutcome], _ appends: [Append]) async -> [AppendOutcome] {
+        let moved = outcomes.indices.filter { index in
+            if case .moved = outcomes[index] { true } else { false }
+        }
+        guard !moved.isEmpty, let node = seat.node else { return outcomes }
+        let refused = moved.map { appends[$0] }
+        let answers = Task { () -> [AppendOutcome] in
+            do throws(PostgresError) {
+                let rows = try await self.seat.connection.execute(
+                    MovedStatement.statement, MovedStatement.parameters(node: node, refused))
+                return MovedStatement.outcomes(rows, of: refused)
+            } catch {
+                // Then they count as locked: whoever appends to them again hears of the move.
+                self.logger.debug("could not look for members that moved", metadata: ["error": "\(error)"])
+                return refused.map { _ in .locked }
+            }
+        }
+        var told = outcomes
+        for (index, answer) in zip(moved, await answers.value) { told[index] = answer }
+        return told
     }
 
     // MARK: One transaction
@@ -178,7 +201,7 @@ final class LogWriter: Sendable {
     private static func outcome(_ finding: ReadBackStatement.Finding, of append: Append) -> AppendOutcome? {
         guard let room = finding.room else { return .gone }
         if let base = finding.base { return .applied(base: base) }
-        return room.claim != append.claim ? .moved(claim: room.claim) : nil
+        return room.claim != append.claim ? .moved(claim: room.claim, members: []) : nil
     }
 
     // MARK: Hints

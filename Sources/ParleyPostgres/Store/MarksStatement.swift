@@ -73,6 +73,14 @@ enum MarksStatement {
 
 /// The column `refused` of the log: `client=3,5 other=7`.
 enum RefusedList {
+    /// nil for none.
+    static func text(_ refused: [RefusedIDs]) -> String? {
+        guard !refused.isEmpty else { return nil }
+        return refused.map { member in
+            "\(member.clientID)=\(member.ids.map(String.init).joined(separator: ","))"
+        }.joined(separator: " ")
+    }
+
     static func ids(of client: String, in text: String) -> [Int64] {
         for entry in text.split(separator: " ") {
             let sides = entry.split(separator: "=", maxSplits: 1)

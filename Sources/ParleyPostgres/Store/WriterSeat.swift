@@ -37,6 +37,9 @@ final class WriterSeat: Sendable {
         self.configuration = configuration
     }
 
+    /// The number of this node's row; nil before it is registered.
+    var node: Int64? { registration.current?.node }
+
     /// The term of the present connection. Throws when there is none within the timeout, and nothing was written.
     func take(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> Term {
         var pause = Self.pauseFirst

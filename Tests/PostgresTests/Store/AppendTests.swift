@@ -50,8 +50,51 @@ struct AppendTests {
                 let rooms = try await store.makeRooms(2)
                 try await database.query("UPDATE parley.room SET claim_seq = 5 WHERE room_id = 'r1'")
                 let outcomes = try await store.append([chunk(["1"], to: rooms[0]), chunk(["1"], to: rooms[1])])
-                #expect(outcomes == [.moved(claim: 5), .applied(base: 0)])
+                #expect(outcomes == [.moved(claim: 5, members: []), .applied(base: 0)])
                 #expect(try await store.add(["1"], to: rooms[0], claim: 5) == .applied(base: 0))
+            }
+        }
+    }
+
+    @Test("what a member sent to the node that it has left is refused, and the node is told who moved")
+    func memberMoved() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { one in
+                try await database.withStore("n2") { two in
+                    _ = try await one.createRoom(RoomCreation(id: room("tea")))
+                    let ann = try await one.enroll(join("tea", "ann"))
+                    let bob = try await one.enroll(join("tea", "bob"))
+                    #expect(try await one.add(["1"], to: ann.room, ids: 1..<2, claim: ann.claim) == .applied(base: 0))
+                    let moved = try await two.enroll(join("tea", "ann"))
+                    #expect(moved.marks == Marks(lastID: 1))
+                    let stale = try await one.add(["2"], to: ann.room, ids: 2..<3, claim: ann.claim)
+                    #expect(stale == .moved(claim: moved.claim, members: [identity("ann").clientID]))
+                    let again = try await one.add(["3"], to: ann.room, by: "bob", claim: moved.claim)
+                    #expect(again == .applied(base: 1), "bob is here still")
+                    #expect(bob.claim < moved.claim)
+                    let newest = try await two.add(["4"], to: ann.room, ids: 2..<3, claim: moved.claim)
+                    #expect(newest == .applied(base: 2))
+                    #expect(try await wholeLog(of: ann.room, in: two) == ["1", "3", "4"])
+                }
+            }
+        }
+    }
+
+    @Test("refused ids that travel with a chunk are what the next node knows of the member")
+    func refusedIDs() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { one in
+                try await database.withStore("n2") { two in
+                    _ = try await one.createRoom(RoomCreation(id: room("tea")))
+                    let ann = try await one.enroll(join("tea", "ann"))
+                    var append = chunk(["1"], to: ann.room, ids: 7..<8, claim: ann.claim)
+                    append.refused = [
+                        RefusedIDs(clientID: identity("ann").clientID, ids: [2, 5]),
+                        RefusedIDs(clientID: identity("bob").clientID, ids: [3]),
+                    ]
+                    #expect(try await one.append([append]) == [.applied(base: 0)])
+                    #expect(try await two.enroll(join("tea", "ann")).marks == Marks(lastID: 7, refused: [2, 5]))
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ struct LostAnswerTests {
         ]
     }
 
-    private let outcomes: [AppendOutcome] = [.applied(base: 1), .moved(claim: 3), .gone]
+    private let outcomes: [AppendOutcome] = [.applied(base: 1), .moved(claim: 3, members: []), .gone]
 
     private func prepare(_ store: PostgresRoomStore, _ database: ScratchDatabase) async throws -> [RoomNumber] {
         let rooms = try await store.makeRooms(2)
