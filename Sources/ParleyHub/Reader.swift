@@ -20,10 +20,11 @@ package final class Reader: Sendable {
     private struct State {
         var logs: [RoomNumber: Seq] = [:]
         var rosters: [RoomNumber: Int64] = [:]
-        var sleeper: CheckedContinuation<Void, Never>?
+        var isEmpty: Bool { logs.isEmpty && rosters.isEmpty }
     }
 
     private let state = NIOLockedValueBox(State())
+    private let sleeper = Sleeper()
     private let delegate: NIOLockedValueBox<(any Delegate)?> = NIOLockedValueBox(nil)
     private let store: any RoomStore
     private let logger: Logger
@@ -42,26 +43,23 @@ package final class Reader: Sendable {
     package func report(to delegate: any Delegate) { self.delegate.withLockedValue { $0 = delegate } }
 
     package func wantLog(of room: RoomNumber, after seq: Seq) {
-        let sleeper = state.withLockedValue { state in
-            state.logs[room] = min(state.logs[room] ?? seq, seq)
-            return state.sleeper.take()
-        }
-        sleeper?.resume()
+        state.withLockedValue { $0.logs[room] = min($0.logs[room] ?? seq, seq) }
+        sleeper.wake()
     }
 
     package func wantRoster(of room: RoomNumber, after seq: Int64) {
-        let sleeper = state.withLockedValue { state in
-            state.rosters[room] = min(state.rosters[room] ?? seq, seq)
-            return state.sleeper.take()
-        }
-        sleeper?.resume()
+        state.withLockedValue { $0.rosters[room] = min($0.rosters[room] ?? seq, seq) }
+        sleeper.wake()
     }
 
     /// Runs until the task is cancelled.
     package func run() async {
         var rhythm = Rhythm(rhythm)
         while !Task.isCancelled {
-            if state.withLockedValue({ $0.logs.isEmpty && $0.rosters.isEmpty }) { await sleepUntilWanted() }
+            guard !state.withLockedValue(\.isEmpty) else {
+                await sleeper.sleep()
+                continue
+            }
             await rhythm.wait(on: loop)
             let (logs, rosters) = state.withLockedValue { state in
                 (Self.take(&state.logs), Self.take(&state.rosters))
@@ -101,22 +99,6 @@ package final class Reader: Sendable {
             logger.warning("rosters could not be read; trying again", metadata: ["error": "\(error)"])
             delegate.withLockedValue { $0 }?.readRosters(rooms, found: [])
             return false
-        }
-    }
-
-    private func sleepUntilWanted() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let goOn = state.withLockedValue { state -> Bool in
-                    guard state.logs.isEmpty, state.rosters.isEmpty, !Task.isCancelled else { return true }
-                    state.sleeper = continuation
-                    return false
-                }
-                if goOn { continuation.resume() }
-            }
-        } onCancel: {
-            let sleeper = state.withLockedValue { $0.sleeper.take() }
-            sleeper?.resume()
         }
     }
 

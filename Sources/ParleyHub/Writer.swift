@@ -28,17 +28,7 @@ package final class Writer: Sendable {
     private struct State {
         var queue = WriterQueue()
         var underWay: [WriterQueue.Way: UnderWay] = [:]
-        /// The loops, asleep until their way has something to write.
-        var sleepers: [WriterQueue.Way: CheckedContinuation<Void, Never>] = [:]
         var evictions: [Eviction] = []
-
-        mutating func sleepersToWake() -> [CheckedContinuation<Void, Never>] {
-            var awake: [CheckedContinuation<Void, Never>] = []
-            for way in [WriterQueue.Way.together, .apart] where queue.has(way) {
-                if let sleeper = sleepers.removeValue(forKey: way) { awake.append(sleeper) }
-            }
-            return awake
-        }
 
         /// Who was evicted while a batch was under way must not be in the next one.
         mutating func removeEvicted(from room: RoomNumber) {
@@ -69,6 +59,9 @@ package final class Writer: Sendable {
     }
 
     private let state = NIOLockedValueBox(State())
+    /// Each wakes when its way has something to write.
+    private let together = Sleeper()
+    private let apart = Sleeper()
     private let store: any RoomStore
     private let logger: Logger
     /// How long an input waits for the database before its client is told `unavailable`.
@@ -140,7 +133,10 @@ package final class Writer: Sendable {
     private func writeTogether() async {
         var rhythm = Rhythm(rhythm)
         while !Task.isCancelled {
-            if !state.withLockedValue({ $0.queue.has(.together) }) { await sleepUntilThereIsWork(.together) }
+            guard state.withLockedValue({ $0.queue.has(.together) }) else {
+                await together.sleep()
+                continue
+            }
             await rhythm.wait(on: loop)
             let parts = state.withLockedValue { state in
                 let parts = state.queue.nextBatch(tag: randomTag)
@@ -167,7 +163,7 @@ package final class Writer: Sendable {
                 return part
             }
             guard let part else {
-                await sleepUntilThereIsWork(.apart)
+                await apart.sleep()
                 continue
             }
             var pause = Duration.zero
@@ -267,28 +263,12 @@ package final class Writer: Sendable {
     /// Changes the state and wakes the loops that have work then.
     @discardableResult
     private func mutate<Result>(_ change: (inout State) -> Result) -> Result {
-        let (result, awake) = state.withLockedValue { state in
-            let result = change(&state)
-            return (result, state.sleepersToWake())
+        let (result, isWorkTogether, isWorkApart) = state.withLockedValue { state in
+            (change(&state), state.queue.has(.together), state.queue.has(.apart))
         }
-        for sleeper in awake { sleeper.resume() }
+        if isWorkTogether { together.wake() }
+        if isWorkApart { apart.wake() }
         return result
-    }
-
-    private func sleepUntilThereIsWork(_ way: WriterQueue.Way) async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let goOn = state.withLockedValue { state -> Bool in
-                    guard !state.queue.has(way), !Task.isCancelled else { return true }
-                    state.sleepers[way] = continuation
-                    return false
-                }
-                if goOn { continuation.resume() }
-            }
-        } onCancel: {
-            let sleeper = state.withLockedValue { $0.sleepers.removeValue(forKey: way) }
-            sleeper?.resume()
-        }
     }
 
     private static let tooLate = RequestError(.unavailable, "the database could not be reached in time; send it again")
