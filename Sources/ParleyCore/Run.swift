@@ -38,6 +38,11 @@ public struct Run: Hashable, Sendable {
     public var changeLengths: [Int] { ChangeScanner.lengths(in: body) }
 }
 
+extension [Run] {
+    /// The changes of all of them.
+    public var body: [UInt8] { [UInt8](map(\.body).joined(separator: [UInt8(ascii: ",")])) }
+}
+
 /// Finds where the changes of a body begin. The body was well-formed JSON when it was accepted, so that only strings
 /// and brackets need to be told apart.
 enum ChangeScanner {

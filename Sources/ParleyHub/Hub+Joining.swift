@@ -114,7 +114,7 @@ extension Hub {
                 let reads = try await store.readLog([LogCursor(room: room, after: seq)])
                 let runs = reads.first?.runs.compactMap { $0.suffix(after: seq) } ?? []
                 if let first = runs.first, first.from == seq + 1 {
-                    let page = runs.fitting(bytesMax: settings.updateBytesMax)
+                    let page = RunCut(bytesMax: settings.updateBytesMax, takesOne: true).oldestWhole(of: runs)
                     let end = page.last?.end ?? first.end
                     let frame = ServerFrame.update(roomID: roomID, runs: page, position: end)
                     let delivery = Delivery.Page(
@@ -142,17 +142,5 @@ extension Hub {
         let frame = ServerFrame.resetJoin(
             roomID: roomID, count: view?.count ?? 0, clients: view?.roster, snapshot: snapshot)
         post(.reset(fetch, to: end, frame: frame), to: loop)
-    }
-}
-
-extension [Run] {
-    /// As many of the first runs as fit; at least one.
-    func fitting(bytesMax: Int) -> [Run] {
-        var bytes = 0
-        let count = prefix { run in
-            bytes += run.body.count + 1
-            return bytes <= bytesMax
-        }.count
-        return Array(prefix(Swift.max(count, 1)))
     }
 }

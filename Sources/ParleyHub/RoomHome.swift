@@ -84,13 +84,8 @@ final class RoomHome {
 
     /// The next update for everybody: as many runs as fit one frame. nil when there is nothing to say.
     func takeUpdate(bytesMax: Int) -> (runs: [Run], end: Position)? {
-        var bytes = 0
-        let count = pending.prefix { run in
-            bytes += run.body.count + 1
-            return bytes <= bytesMax
-        }.count
-        guard let last = pending.prefix(max(count, 1)).last else { return nil }
-        let runs = Array(pending.prefix(max(count, 1)))
+        let runs = RunCut(bytesMax: bytesMax, takesOne: true).oldestWhole(of: pending)
+        guard let last = runs.last else { return nil }
         pending.removeFirst(runs.count)
         for run in runs { recent.append(run) }
         flushed = last.end

@@ -111,15 +111,9 @@ struct MemoryRoom {
     /// What comes after `seq`, chunk by chunk, up to `bytesMax`; at least one chunk.
     func read(after seq: Seq, bytesMax: Int) -> LogRead? {
         guard lastSeq > seq else { return nil }
-        var runs: [Run] = []
-        var bytes = 0
-        for index in index(after: seq)..<chunks.count {
-            let run = chunks[index].run
-            if !runs.isEmpty, bytes + run.body.count > bytesMax { return LogRead(room: number, runs: runs, more: true) }
-            runs.append(run)
-            bytes += run.body.count
-        }
-        return LogRead(room: number, runs: runs, more: false)
+        let runs = RunCut(bytesMax: bytesMax, takesOne: true)
+            .oldestWhole(of: chunks[index(after: seq)...].lazy.map(\.run))
+        return LogRead(room: number, runs: runs, more: (runs.last?.to ?? seq) < lastSeq)
     }
 
     func snapshot(_ want: SnapshotRequest.Want, bytesMax: Int) -> Snapshot {
@@ -145,22 +139,16 @@ struct MemoryRoom {
             return HistoryPage(from: to + 1, to: to, first: firstSeq, body: [], more: low < high)
         }
         let isForward = request.after != nil
+        let cut = RunCut(changesMax: request.limit, bytesMax: request.bytesMax, takesOne: true)
+        // No more is looked at than the limit allows: a room may hold a great many changes.
         let count = min(Seq(request.limit), high - low)
-        let range = isForward ? (low + 1)...(low + count) : (high - count + 1)...high
-        let runs = runs(after: range.lowerBound - 1, through: range.upperBound)
-        var page = Snapshot(head: head, runs: runs, continuity: .continues, end: head)
-        if isForward {
-            page.keepOldest(bytesMax: request.bytesMax)
-        } else {
-            page.keepNewest(bytesMax: request.bytesMax)
-            // One change always stays, or whoever asks for what comes before it would never get past it.
-            if page.runs.isEmpty { page.runs = self.runs(after: high - 1, through: high) }
-        }
-        let (from, to) = (page.runs.first?.from ?? low + 1, page.runs.last?.to ?? low)
+        let kept =
+            isForward
+            ? cut.oldest(of: runs(after: low, through: low + count))
+            : cut.newest(of: runs(after: high - count, through: high))
+        let (from, to) = (kept.first?.from ?? low + 1, kept.last?.to ?? low)
         return HistoryPage(
-            from: from, to: to, first: firstSeq,
-            body: Array(page.runs.map(\.body).joined(separator: [UInt8(ascii: ",")])),
-            more: isForward ? to < high : from > low + 1)
+            from: from, to: to, first: firstSeq, body: kept.body, more: isForward ? to < high : from > low + 1)
     }
 
     // MARK: - Places

@@ -15,8 +15,7 @@ struct SnapshotFittingTests {
             head: Position(seq: 10, tag: 3), runs: runs, continuity: .continues, end: Position(seq: 10, tag: 3))
     }
 
-    /// Each change counts with the comma behind it.
-    private func bytes(_ changes: ArraySlice<String>) -> Int { changes.reduce(0) { $0 + $1.utf8.count + 1 } }
+    private func bytes(_ changes: ArraySlice<String>) -> Int { changes.joined(separator: ",").utf8.count }
 
     private func text(_ runs: [Run]) -> String {
         runs.map { String(decoding: $0.body, as: UTF8.self) }.joined(separator: ",")

@@ -66,16 +66,14 @@ enum HistoryStatement {
         let within = runs.compactMap { $0.suffix(after: lowest - 1)?.prefix(through: highest) }
         let limit = max(0, request.limit)
         let isAscending = request.after != nil
-        let kept =
-            isAscending
-            ? RunTrimming.oldest(within, changesMax: limit, bytesMax: request.bytesMax, atLeastOne: true)
-            : RunTrimming.newest(within, changesMax: limit, bytesMax: request.bytesMax, atLeastOne: true)
+        let cut = RunCut(changesMax: limit, bytesMax: request.bytesMax, takesOne: true)
+        let kept = isAscending ? cut.oldest(of: within) : cut.newest(of: within)
         guard let from = kept.first?.from, let to = kept.last?.to else {
             let from = isAscending ? lowest : max(first, highest + 1)
             return HistoryPage(from: from, to: from - 1, first: first, body: [], more: limit == 0 && lowest <= highest)
         }
         return HistoryPage(
-            from: from, to: to, first: first, body: RunTrimming.joined(kept),
+            from: from, to: to, first: first, body: kept.body,
             more: isAscending ? to < highest : from > lowest)
     }
 }

@@ -16,14 +16,13 @@ extension PostgresRoomStore {
             guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
             switch ResumeJudgement(point, in: reading) {
             case .continues(let base):
-                let runs = RunTrimming.oldest(
-                    reading.runs.compactMap { $0.suffix(after: base.seq) }, changesMax: .max,
-                    bytesMax: request.bytesMax)
+                let runs = RunCut(bytesMax: request.bytesMax)
+                    .oldest(of: reading.runs.compactMap { $0.suffix(after: base.seq) })
                 return Snapshot(head: reading.head, runs: runs, continuity: .continues, end: runs.last?.end ?? base)
             case .reset:
-                return try await recent(SnapshotStatement.recentAfterReset, of: request, continuity: .reset)
+                return try await recent(Limits.recentDefault, of: request, continuity: .reset)
             case .diverged:
-                return try await recent(SnapshotStatement.recentAfterReset, of: request, continuity: .diverged)
+                return try await recent(Limits.recentDefault, of: request, continuity: .diverged)
             }
         }
     }
@@ -38,7 +37,7 @@ extension PostgresRoomStore {
                 .int4(Int32(clamping: request.bytesMax)),
             ])
         guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
-        let runs = RunTrimming.newest(reading.runs, changesMax: count, bytesMax: request.bytesMax)
+        let runs = RunCut(changesMax: max(0, count), bytesMax: request.bytesMax).newest(of: reading.runs)
         return Snapshot(head: reading.head, runs: runs, continuity: continuity, end: reading.head)
     }
 

@@ -4,8 +4,6 @@ internal import ParleyCore
 enum SnapshotStatement {
     /// Rows of the log that a snapshot after a place reads at most. What is left comes as updates.
     static let rowsMax: Int32 = 4_096
-    /// What a client gets whose place is not in this history.
-    static let recentAfterReset = 50
 
     /// The newest changes: rows from the newest backwards until there are enough changes or bytes; the last row may have
     /// more than is wanted. The lengths are known without unpacking the bodies.
