@@ -9,8 +9,6 @@ package struct HubSettings: Sendable {
     package var rhythm: TimeAmount = .milliseconds(5)
     /// How long an input waits for the database before its client is told `unavailable`.
     package var patience: TimeAmount = .seconds(5)
-    /// How long a member whose socket was lost stays a member.
-    package var grace: TimeAmount = .seconds(15)
     /// Before a page that could not be read is asked for again.
     package var retryPause: TimeAmount = .milliseconds(500)
     /// Puts the transport's framing around a frame: done once for all who get it.

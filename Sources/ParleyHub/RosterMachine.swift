@@ -15,7 +15,7 @@ package struct RosterMachine {
     private var members: [ClientID: Member] = [:]
     /// The steps up to here are in `members`.
     package private(set) var seq: Int64
-    /// As the store counts, which is right also while `members` is behind.
+    /// How many there were at `seq`, as the store counts.
     package private(set) var count: Int
     private var announced: Int64
     private var isReading = false

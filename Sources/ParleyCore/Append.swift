@@ -1,0 +1,55 @@
+/// One room's part of a batch.
+public struct Append: Sendable {
+    public var room: RoomNumber
+    /// The lowest of its members' claims: of none of them may the room have told another node since.
+    public var claim: Int64
+    /// A place that the room had reached before: the part comes to stand behind it. 0 when none is known.
+    public var after: Seq
+    /// How many changes `body` holds.
+    public var count: Int
+    public var tag: Tag
+    /// As in `Run`.
+    public var body: [UInt8]
+    /// Ids of its members that were refused and that no earlier part told of.
+    public var refused: [RefusedIDs]
+
+    public init(
+        room: RoomNumber, claim: Int64, after: Seq = 0, count: Int, tag: Tag, body: [UInt8], refused: [RefusedIDs] = []
+    ) {
+        self.room = room
+        self.claim = claim
+        self.after = after
+        self.count = count
+        self.tag = tag
+        self.body = body
+        self.refused = refused
+    }
+}
+
+/// Ids of one member that were refused.
+public struct RefusedIDs: Hashable, Sendable {
+    public var clientID: ClientID
+    /// Ascending.
+    public var ids: [Int64]
+
+    public init(clientID: ClientID, ids: [Int64]) {
+        self.clientID = clientID
+        self.ids = ids
+    }
+}
+
+public enum AppendOutcome: Sendable, Equatable {
+    /// Durable; the first change has `base + 1`.
+    case applied(base: Seq)
+    /// Durable, but at a place that only the log knows: the connection was lost before the answer came.
+    case appliedUnseen
+    /// Not applied: members of the room have moved to other nodes. What these have sent here is never to be applied; the
+    /// rest may be sent again with this claim.
+    case moved(claim: Int64, members: Set<ClientID>)
+    /// Not applied: a foreign transaction holds the room. Send it again later.
+    case locked
+    /// Not applied: the room is gone.
+    case gone
+    /// Not applied, and never will be.
+    case invalid(reason: String)
+}

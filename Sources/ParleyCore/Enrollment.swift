@@ -1,0 +1,36 @@
+public struct Enrollment: Sendable {
+    public var room: RoomID
+    public var session: SessionIdentity
+    /// A JSON object; nil leaves the profile as it is.
+    public var profile: [UInt8]?
+
+    public init(room: RoomID, session: SessionIdentity, profile: [UInt8]? = nil) {
+        self.room = room
+        self.session = session
+        self.profile = profile
+    }
+}
+
+public struct Enrolled: Sendable, Equatable {
+    public var room: RoomNumber
+    /// To be sent with every append that carries this member's input.
+    public var claim: Int64
+    /// nil when the session was a member with this profile already.
+    public var change: RosterChange?
+    /// The room's roster number and count of members after this.
+    public var rosterSeq: Int64
+    public var count: Int
+    /// What the log says of the ids of this member.
+    public var marks: Marks
+
+    public init(
+        room: RoomNumber, claim: Int64, change: RosterChange?, rosterSeq: Int64, count: Int, marks: Marks
+    ) {
+        self.room = room
+        self.claim = claim
+        self.change = change
+        self.rosterSeq = rosterSeq
+        self.count = count
+        self.marks = marks
+    }
+}

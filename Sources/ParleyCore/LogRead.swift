@@ -1,0 +1,22 @@
+public struct LogCursor: Sendable, Equatable {
+    public var room: RoomNumber
+    public var after: Seq
+    public init(room: RoomNumber, after: Seq) {
+        self.room = room
+        self.after = after
+    }
+}
+
+public struct LogRead: Sendable, Equatable {
+    public var room: RoomNumber
+    /// Gapless, the first begins at or before `after + 1` unless that is no longer retained.
+    public var runs: [Run]
+    /// There is more after the last run: read again from there.
+    public var more: Bool
+
+    public init(room: RoomNumber, runs: [Run], more: Bool) {
+        self.room = room
+        self.runs = runs
+        self.more = more
+    }
+}

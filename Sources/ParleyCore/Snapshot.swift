@@ -1,0 +1,43 @@
+public struct SnapshotRequest: Sendable {
+    public enum Want: Sendable, Equatable {
+        /// The newest so many changes.
+        case recent(Int)
+        /// Everything after this place; if it is not in this history any more: the newest `Limits.recentDefault`.
+        case after(ResumePoint)
+    }
+    public var room: RoomNumber
+    public var want: Want
+    /// Bytes of changes at most: the newest for `recent`, the oldest for `after`.
+    public var bytesMax: Int
+
+    public init(room: RoomNumber, want: Want, bytesMax: Int) {
+        self.room = room
+        self.want = want
+        self.bytesMax = bytesMax
+    }
+}
+
+public struct Snapshot: Sendable, Equatable {
+    public enum Continuity: Sendable, Equatable {
+        /// The changes follow what the client named (or it named nothing).
+        case continues
+        /// They do not: that place is no longer retained.
+        case reset
+        /// They do not: that place belongs to another history.
+        case diverged
+    }
+    /// The room's newest place.
+    public var head: Position
+    /// Trimmed to exactly what was wanted; for `recent` they end at `head`, for `after` they may end before it.
+    public var runs: [Run]
+    public var continuity: Continuity
+    /// Where the client stands once it has the runs: the end of the last one, or the place before all of them.
+    public var end: Position
+
+    public init(head: Position, runs: [Run], continuity: Continuity, end: Position) {
+        self.head = head
+        self.runs = runs
+        self.continuity = continuity
+        self.end = end
+    }
+}
