@@ -50,7 +50,8 @@ package final class Hub: Sendable {
         self.observer = observer
         writer = Writer(
             store: store, patience: settings.patience, rhythm: settings.rhythm, loop: writerLoop, logger: logger)
-        reader = Reader(store: store, rhythm: settings.rhythm, loop: readerLoop, logger: logger)
+        reader = Reader(
+            store: store, rhythm: settings.rhythm, backoff: settings.backoff, loop: readerLoop, logger: logger)
         let shards = loops.map { NIOLoopBoundBox<HubShard?>.makeEmptyBox(eventLoop: $0) }
         self.shards = shards
         mailboxes = zip(loops, shards).map { loop, shard in

@@ -9,8 +9,8 @@ package struct HubSettings: Sendable {
     package var rhythm: TimeAmount = .milliseconds(5)
     /// How long an input waits for the database before its client is told `unavailable`.
     package var patience: TimeAmount = .seconds(5)
-    /// Before a page that could not be read is asked for again.
-    package var retryPause: TimeAmount = .milliseconds(500)
+    /// Between attempts to read what could not be read.
+    package var backoff = Backoff(first: .milliseconds(100), max: .seconds(1))
     /// Puts the transport's framing around a frame: done once for all who get it.
     package var framed: @Sendable (ByteBuffer) -> ByteBuffer = { $0 }
 

@@ -31,7 +31,7 @@ package final class HubShard {
         lastSubscription += 1
         let subscription = Subscription(
             id: SubscriptionID(lastSubscription << 8 | UInt64(index)), clientID: clientID, roomID: roomID,
-            enrolled: enrolled, inFlightMax: hub.settings.limits.inFlight, sink: sink)
+            enrolled: enrolled, inFlightMax: hub.settings.limits.inFlight, backoff: hub.settings.backoff, sink: sink)
         subscriptions[subscription.id] = subscription
         locals[enrolled.room, default: []].append(subscription)
         return subscription
@@ -136,6 +136,7 @@ package final class HubShard {
 
     private func received(_ page: Delivery.Page) {
         guard let subscription = waiting(for: page.fetch) else { return }
+        subscription.backoff.reset()
         for frame in page.frames { subscription.sink.send(frame) }
         // What was held back before the page came was said before the page was made.
         if page.hasRoster { subscription.missedPresence = false }
@@ -153,7 +154,7 @@ package final class HubShard {
     private func failed(_ fetch: Fetch) {
         guard let subscription = waiting(for: fetch) else { return }
         subscription.flow = .behind(after: subscription.seen, fetch: nil)
-        loop.assumeIsolated().scheduleTask(in: hub.settings.retryPause) { [weak subscription, weak self] in
+        loop.assumeIsolated().scheduleTask(in: subscription.nextAttempt()) { [weak subscription, weak self] in
             guard let subscription, let self else { return }
             self.catchUp(subscription)
         }

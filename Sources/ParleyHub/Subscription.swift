@@ -52,16 +52,19 @@ package final class Subscription {
     /// Presence frames were held back while the socket was congested.
     var missedPresence = false
     private var lastFetch: UInt64 = 0
+    /// Between pages that cannot be read.
+    var backoff: Backoff
     /// Called once, as soon as nothing is in flight.
     private var whenIdle: (() -> Void)?
 
     init(
         id: SubscriptionID, clientID: ClientID, roomID: RoomID, enrolled: Enrolled, inFlightMax: Int,
-        sink: any FrameSink
+        backoff: Backoff, sink: any FrameSink
     ) {
         self.id = id
         self.clientID = clientID
         self.roomID = roomID
+        self.backoff = backoff
         self.sink = sink
         self.room = enrolled.room
         self.claim = enrolled.claim
@@ -94,6 +97,12 @@ package final class Subscription {
     func nextFetch() -> Fetch {
         lastFetch += 1
         return Fetch(subscription: id, number: lastFetch)
+    }
+
+    /// How long to wait before a page is asked for that could not be read.
+    func nextAttempt() -> TimeAmount {
+        var generator = SystemRandomNumberGenerator()
+        return TimeAmount(backoff.next(using: &generator))
     }
 
     /// Calls `action` when nothing of this subscription is in flight, which may be at once.

@@ -26,7 +26,7 @@ struct TestHub: Sendable {
     ) async throws {
         var settings = HubSettings()
         settings.tick = .milliseconds(5)
-        settings.retryPause = .milliseconds(5)
+        settings.backoff = Backoff(first: .milliseconds(1), max: .milliseconds(5))
         change(&settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let logger = Logger(label: "hub") { _ in SwiftLogNoOpLogHandler() }

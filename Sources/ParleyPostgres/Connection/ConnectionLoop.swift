@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Logging
+internal import ParleyCore
 
 /// The thread of a `PostgresConnection`: connects, serves jobs, connects again. Everything here happens on that thread.
 final class ConnectionLoop {

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Logging
+internal import ParleyCore
 
 /// The thread of a `NotificationConnection`. Everything here happens on that thread.
 final class NotificationLoop {
