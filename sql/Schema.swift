@@ -2,7 +2,8 @@
 public enum Schema {
     /// Oldest first, numbered 1, 2, 3 …
     public static let migrations: [Migration] = [
-        Migration(number: 1, name: "initial", script: PackageResources._001_initial_sql)
+        Migration(number: 1, name: "initial", script: PackageResources._001_initial_sql),
+        Migration(number: 2, name: "node_death", script: PackageResources._002_node_death_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

@@ -149,6 +149,72 @@ $$;
 
 COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], only_here boolean[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
 
+CREATE FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) RETURNS TABLE(batch bigint, room_no bigint, roster_seq bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    own_batch bigint;
+    dead bigint;
+    wanted bigint[];
+    locked bigint[];
+    ended bigint;
+BEGIN
+    UPDATE parley.writer w
+    SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+    WHERE w.writer_no = writer AND w.incarnation = writer_incarnation AND w.epoch = writer_epoch
+        AND w.dead_at IS NULL
+    RETURNING w.last_batch INTO own_batch;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    -- Who holds the node's row clears it; the others look for another one.
+    SELECT n.node_no INTO dead
+    FROM parley.node n
+    WHERE n.dead_at + n.grace_ms * interval '1 ms' < clock_timestamp() AND n.cleared_at IS NULL
+    ORDER BY n.dead_at
+    FOR NO KEY UPDATE SKIP LOCKED
+    LIMIT 1;
+    IF FOUND THEN
+        wanted := ARRAY(
+            SELECT DISTINCT f.room_no
+            FROM (SELECT m.room_no FROM parley.member m WHERE m.node_no = dead AND m.left_at IS NULL LIMIT members_max) f);
+        locked := ARRAY(
+            SELECT r.room_no FROM parley.room r WHERE r.room_no = ANY (wanted)
+            ORDER BY r.room_no FOR NO KEY UPDATE SKIP LOCKED);
+
+        -- A new statement, hence a new snapshot: members that came back while it waited are not touched.
+        RETURN QUERY
+        WITH gone AS (
+            SELECT m.room_no, m.session_no, row_number() OVER (PARTITION BY m.room_no ORDER BY m.session_no) AS step
+            FROM parley.member m
+            WHERE m.room_no = ANY (locked) AND m.node_no = dead AND m.left_at IS NULL
+        ), left_now AS (
+            UPDATE parley.member m
+            SET roster_seq = r.roster_seq + g.step, left_at = now(), grace_until = NULL
+            FROM gone g
+            JOIN parley.room r ON r.room_no = g.room_no
+            WHERE m.room_no = g.room_no AND m.session_no = g.session_no
+        )
+        UPDATE parley.room r
+        SET roster_seq = r.roster_seq + c.steps, member_count = r.member_count - c.steps::integer
+        FROM (SELECT g.room_no, count(*) AS steps FROM gone g GROUP BY g.room_no) c
+        WHERE r.room_no = c.room_no
+        RETURNING own_batch, r.room_no, r.roster_seq;
+
+        UPDATE parley.node n SET cleared_at = clock_timestamp()
+        WHERE n.node_no = dead
+            AND NOT EXISTS (SELECT FROM parley.member m WHERE m.node_no = dead AND m.left_at IS NULL);
+        DELETE FROM parley.node n WHERE n.cleared_at < clock_timestamp() - interval '1 day';
+    END IF;
+    RETURN QUERY SELECT own_batch, NULL::bigint, NULL::bigint;
+END
+$$;
+
+COMMENT ON FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) IS 'For nodes: ends memberships of one dead node whose grace is over, about members_max in one call. A row for each room that has changed and one without a room; no row at all when the writer is fenced';
+
 CREATE TABLE parley.room (
     room_no bigint NOT NULL,
     last_seq bigint DEFAULT 0 NOT NULL,
@@ -280,6 +346,8 @@ CREATE TABLE parley.node (
     version text NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     dead_at timestamp with time zone,
+    grace_ms integer DEFAULT 15000 NOT NULL,
+    cleared_at timestamp with time zone,
     CONSTRAINT node_name_is_1_to_64_bytes CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64)))
 );
 
@@ -288,6 +356,10 @@ COMMENT ON TABLE parley.node IS 'One row for each server process that ever ran';
 COMMENT ON COLUMN parley.node.incarnation IS 'Raised when a node that was declared dead comes back';
 
 COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by another node';
+
+COMMENT ON COLUMN parley.node.grace_ms IS 'How long its members stay after it is dead, milliseconds';
+
+COMMENT ON COLUMN parley.node.cleared_at IS 'When it was dead and had no members left; a day later its row goes';
 
 CREATE TABLE parley.session (
     session_no bigint NOT NULL,
@@ -311,7 +383,7 @@ CREATE VIEW parley.members AS
     (m.profile)::json AS profile,
     n.name AS node,
     m.joined_at,
-    m.grace_until
+    (n.dead_at + ((n.grace_ms)::double precision * '00:00:00.001'::interval)) AS grace_until
    FROM (((parley.member m
      JOIN parley.room r ON ((r.room_no = m.room_no)))
      JOIN parley.session s ON ((s.session_no = m.session_no)))
@@ -332,7 +404,7 @@ COMMENT ON COLUMN parley.members.node IS 'The node on which its socket was last'
 
 COMMENT ON COLUMN parley.members.joined_at IS 'Since when it is there';
 
-COMMENT ON COLUMN parley.members.grace_until IS 'When it will be taken for gone; NULL while it has a socket';
+COMMENT ON COLUMN parley.members.grace_until IS 'When it will be taken for gone unless it comes back; NULL while its node lives';
 
 CREATE TABLE parley.migration (
     number integer NOT NULL,
@@ -403,7 +475,7 @@ CREATE VIEW parley.nodes AS
            FROM parley.writer
           GROUP BY writer.node_no) w ON ((w.node_no = n.node_no)));
 
-COMMENT ON VIEW parley.nodes IS 'The server processes that have this database, and those that had it';
+COMMENT ON VIEW parley.nodes IS 'The server processes that have this database, and those that had it in the last day';
 
 COMMENT ON COLUMN parley.nodes.node_no IS 'Number of this process; a restarted one has another';
 
@@ -545,6 +617,10 @@ ALTER TABLE ONLY parley.writer
 CREATE INDEX member_by_roster_seq ON parley.member USING btree (room_no, roster_seq);
 
 CREATE INDEX member_by_session ON parley.member USING btree (session_no);
+
+CREATE INDEX member_present_by_node ON parley.member USING btree (node_no) WHERE (left_at IS NULL);
+
+CREATE INDEX node_to_be_cleared ON parley.node USING btree (dead_at) WHERE ((dead_at IS NOT NULL) AND (cleared_at IS NULL));
 
 CREATE INDEX update_log_refused ON parley.update_log USING btree (room_no, last_seq) WHERE (refused IS NOT NULL);
 

@@ -37,6 +37,11 @@ package final class Gateway: Sendable {
     /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere.
     package func drain() {
         state.withLockedValue { $0.isDraining = true }
+        endSockets()
+    }
+
+    /// Tells all clients to go on elsewhere, or here anew: what this node knew of their rooms does not count any more.
+    package func endSockets() {
         for (loop, box) in sockets {
             loop.execute { for socket in box.value.values { socket.endForRestart() } }
         }

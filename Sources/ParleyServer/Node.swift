@@ -30,6 +30,7 @@ public enum Node {
             settings: gatewaySettings(configuration), hub: hub, signingKey: try await storage.signingKey(),
             group: group,
             logger: logger)
+        storage.onDeath { gateway.endSockets() }
         let application = application(configuration, gateway: gateway, storage: storage, observation, group, logger)
 
         let services = ServiceGroup(

@@ -12,6 +12,8 @@ struct Storage: Sendable {
     let feed: any ChangeFeed
     /// Whether a request to the store would be answered now.
     let isReachable: @Sendable () -> Bool
+    /// Sets who is told when other nodes have declared this one dead.
+    let onDeath: @Sendable (@escaping @Sendable () -> Void) -> Void
     /// nil when there is no database.
     let observation: DatabaseObservation?
     /// Ends what `open` has begun.
@@ -24,7 +26,8 @@ struct Storage: Sendable {
         switch configuration.store {
         case .memory:
             return Storage(
-                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, observation: nil, close: {},
+                store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, onDeath: { _ in },
+                observation: nil, close: {},
                 localRooms: LocalRooms())
         case .postgres:
             do throws(SchemaError) {
@@ -46,6 +49,7 @@ struct Storage: Sendable {
             url: url, nodeName: configuration.nodeName, nodeAddress: "\(configuration.host):\(configuration.port)",
             version: parleyVersion)
         settings.lease = .milliseconds(configuration.leaseMs)
+        settings.grace = .milliseconds(configuration.graceMs)
         settings.requestTimeout = .milliseconds(configuration.requestTimeoutMs)
         settings.announce = configuration.feed == .notify
         let observation = DatabaseObservation()
@@ -58,8 +62,8 @@ struct Storage: Sendable {
             case .poll: PollFeed(store: store, every: .milliseconds(configuration.pollMs)) { localRooms.current }
             }
         return Storage(
-            store: store, feed: feed, isReachable: { store.isReachable }, observation: observation,
-            close: { await store.close() }, localRooms: localRooms)
+            store: store, feed: feed, isReachable: { store.isReachable }, onDeath: { store.onDeath($0) },
+            observation: observation, close: { await store.close() }, localRooms: localRooms)
     }
 
     func signingKey() async throws -> [UInt8] {

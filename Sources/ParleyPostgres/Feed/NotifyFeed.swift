@@ -42,6 +42,7 @@ public struct NotifyFeed: ChangeFeed {
                 watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
             })
+        store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }
         connection.start()
         await withDiscardingTaskGroup { group in
             group.addTask { await followHeartbeat(watch, sink) }
@@ -53,8 +54,8 @@ public struct NotifyFeed: ChangeFeed {
     private func followHeartbeat(
         _ watch: NIOLockedValueBox<BatchWatch>, _ sink: @Sendable (FeedEvent) -> Void
     ) async {
-        for await beats in store.heartbeat.beats() {
-            watch.withLockedValue { $0.committed(beats, at: .now) }
+        for await beat in store.heartbeat.beats() {
+            watch.withLockedValue { $0.committed(beat.writers, at: .now) }
             do { try await Task.sleep(for: BatchWatch.grace) } catch { return }
             guard watch.withLockedValue({ $0.isOverdue(at: .now) }) else { continue }
             store.logger.debug("a batch was not announced: reading all local rooms")

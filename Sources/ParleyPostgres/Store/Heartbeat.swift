@@ -7,11 +7,21 @@ struct WriterBeat: Equatable, Sendable {
     var lastBatch: Int64
 }
 
+/// What one heartbeat has learned of the others.
+struct Beat: Sendable {
+    var sentAt: ContinuousClock.Instant
+    var writers: [WriterBeat]
+    /// Nodes that are silent beyond their lease and not declared dead.
+    var silentNodes: Set<Int64>
+    /// There is a dead node whose members' grace is over.
+    var hasNodeToClear: Bool
+}
+
 /// Renews this node's leases, and learns from the same statement how far the others have come.
 final class Heartbeat: Sendable {
     private struct Listeners {
         var lastID = 0
-        var continuations: [Int: AsyncStream<[WriterBeat]>.Continuation] = [:]
+        var continuations: [Int: AsyncStream<Beat>.Continuation] = [:]
     }
 
     private let connection: PostgresConnection
@@ -32,8 +42,8 @@ final class Heartbeat: Sendable {
     }
 
     /// Each beat, the newest only. Ends with the heartbeat.
-    func beats() -> AsyncStream<[WriterBeat]> {
-        let (stream, continuation) = AsyncStream.makeStream(of: [WriterBeat].self, bufferingPolicy: .bufferingNewest(1))
+    func beats() -> AsyncStream<Beat> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Beat.self, bufferingPolicy: .bufferingNewest(1))
         let id = listeners.withLockedValue { listeners in
             listeners.lastID += 1
             listeners.continuations[listeners.lastID] = continuation
@@ -53,7 +63,7 @@ final class Heartbeat: Sendable {
             } catch {
                 logger.debug("a heartbeat failed", metadata: ["error": "\(error)"])
             }
-            try? await Task.sleep(for: configuration.heartbeatEvery)
+            do { try await Task.sleep(for: configuration.heartbeatEvery) } catch { break }
         }
         let all = listeners.withLockedValue { Array($0.continuations.values) }
         for continuation in all { continuation.finish() }
@@ -61,6 +71,7 @@ final class Heartbeat: Sendable {
 
     private func beat() async throws(PostgresError) {
         guard let rows = registration.current else { return }
+        let sentAt = ContinuousClock.now
         let answer = try await connection.execute(
             Self.statement,
             [
@@ -68,17 +79,21 @@ final class Heartbeat: Sendable {
                 .milliseconds(configuration.lease - configuration.heartbeatEvery),
             ])
         var own: Set<Int64> = []
-        var others: [WriterBeat] = []
+        var beat = Beat(sentAt: sentAt, writers: [], silentNodes: [], hasNodeToClear: false)
+        var living: Set<Int64> = []
         for row in answer {
-            if row.int8(1) != rows.node {
-                others.append(WriterBeat(writer: row.int8(0), lastBatch: row.int8(2)))
-            } else if row.bool(3) {
-                own.insert(row.int8(0))
+            beat.hasNodeToClear = row.bool(5)
+            if row.int8(1) == rows.node {
+                if row.bool(3) { own.insert(row.int8(0)) }
+                continue
             }
+            if row.bool(6) { beat.writers.append(WriterBeat(writer: row.int8(0), lastBatch: row.int8(2))) }
+            if row.bool(4) { beat.silentNodes.insert(row.int8(1)) } else { living.insert(row.int8(1)) }
         }
+        beat.silentNodes.subtract(living)
         if !Set(rows.writers.values).isSubset(of: own) { try await registration.renew(rows) }
         let all = listeners.withLockedValue { Array($0.continuations.values) }
-        for continuation in all { continuation.yield(others) }
+        for continuation in all { continuation.yield(beat) }
     }
 
     /// Skips rows that a batch holds at this moment, which renews the lease itself, and those that one has just renewed.
@@ -97,8 +112,13 @@ final class Heartbeat: Sendable {
                 FROM free
                 WHERE w.writer_no = free.writer_no
             )
-            SELECT writer_no, node_no, last_batch, incarnation = $2::int8 AND dead_at IS NULL
+            SELECT writer_no, node_no, last_batch, incarnation = $2::int8 AND dead_at IS NULL,
+                dead_at IS NULL AND lease_until < clock_timestamp(),
+                EXISTS (
+                    SELECT FROM parley.node
+                    WHERE dead_at + grace_ms * interval '1 ms' < clock_timestamp() AND cleared_at IS NULL),
+                lease_until > clock_timestamp() - interval '1 minute'
             FROM parley.writer
-            WHERE node_no = $1::int8 OR lease_until > clock_timestamp() - interval '1 minute'
+            WHERE node_no = $1::int8 OR dead_at IS NULL OR lease_until > clock_timestamp() - interval '1 minute'
             """)
 }

@@ -101,6 +101,7 @@ final class LogWriter: Sendable {
     private func commit(_ appends: [Append], skipLocked: Bool) async throws(StoreError) -> Effect {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         var attempts = 0
+        var registration: NodeRows?
         while true {
             attempts += 1
             let term: WriterSeat.Term
@@ -109,6 +110,11 @@ final class LogWriter: Sendable {
             } catch {
                 throw .unavailable(reason: "\(error)")
             }
+            // Declared dead meanwhile: others may have seen its members leave, so what they had sent here is void.
+            guard term.node == registration ?? term.node else {
+                throw .unavailable(reason: "this node was declared dead")
+            }
+            registration = term.node
             announcer.sayAgain(generation: term.generation)
             let batch = term.lastBatch + 1
             do throws(PostgresError) {

@@ -21,6 +21,8 @@ actor NodeRegistration {
     private let configuration: StoreConfiguration
     private let logger: Logger
     private nonisolated let rows = NIOLockedValueBox<NodeRows?>(nil)
+    private nonisolated let deathWatcher = NIOLockedValueBox<@Sendable () -> Void>({})
+    private var renewal: (seen: NodeRows, task: Task<Void, any Error>)?
 
     init(connection: PostgresConnection, configuration: StoreConfiguration, logger: Logger) {
         self.connection = connection
@@ -37,22 +39,43 @@ actor NodeRegistration {
             Self.registerStatement,
             [
                 .text(configuration.nodeName), .text(configuration.nodeAddress), .text(configuration.version),
-                .milliseconds(configuration.lease),
+                .milliseconds(configuration.lease), .milliseconds(configuration.grace),
             ])
         guard let new = Self.rows(answer) else { throw .connectionLost(reason: "an answer without rows") }
         rows.withLockedValue { $0 = new }
     }
 
+    /// `watcher` is told each time that this process turns out to have been declared dead, before it registers anew.
+    nonisolated func onDeath(_ watcher: @escaping @Sendable () -> Void) {
+        deathWatcher.withLockedValue { $0 = watcher }
+    }
+
     /// The node was declared dead, or its rows are gone. Does nothing when that has been repaired since `seen`.
     func renew(_ seen: NodeRows) async throws(PostgresError) {
         guard current == seen else { return }
+        // All who have found it out wait for the one who repairs it: each renewal would fence the one before.
+        let task: Task<Void, any Error>
+        if let renewal, renewal.seen == seen {
+            task = renewal.task
+        } else {
+            task = Task { try await self.registerAnew(seen) }
+            renewal = (seen, task)
+        }
+        do {
+            try await task.value
+        } catch {
+            if renewal?.task == task { renewal = nil }
+            throw error as? PostgresError ?? .cancelled
+        }
+    }
+
+    private func registerAnew(_ seen: NodeRows) async throws {
         logger.error(
             "this node was declared dead by another one; it registers anew",
             metadata: ["node": "\(seen.node)", "incarnation": "\(seen.incarnation)"])
+        deathWatcher.withLockedValue { $0 }()
         let answer = try await connection.execute(
             Self.renewStatement, [.int8(seen.node), .milliseconds(configuration.lease)])
-        // Another call may have come by during the wait.
-        guard current == seen else { return }
         if let new = Self.rows(answer), new.writers.count == WriterKind.allCases.count {
             rows.withLockedValue { $0 = new }
         } else {
@@ -83,7 +106,8 @@ actor NodeRegistration {
         name: "register",
         sql: """
             WITH n AS (
-                INSERT INTO parley.node (name, address, version) VALUES ($1::text, $2::text, $3::text)
+                INSERT INTO parley.node (name, address, version, grace_ms)
+                VALUES ($1::text, $2::text, $3::text, $5::int4)
                 RETURNING node_no, incarnation
             ), w AS (
                 INSERT INTO parley.writer (node_no, incarnation, kind, lease_until)
@@ -98,7 +122,8 @@ actor NodeRegistration {
         name: "renew-registration",
         sql: """
             WITH n AS (
-                UPDATE parley.node SET incarnation = incarnation + 1, dead_at = NULL WHERE node_no = $1::int8
+                UPDATE parley.node SET incarnation = incarnation + 1, dead_at = NULL, cleared_at = NULL
+                WHERE node_no = $1::int8
                 RETURNING node_no, incarnation
             ), w AS (
                 UPDATE parley.writer w

@@ -22,7 +22,8 @@ public final class PostgresRoomStore: RoomStore {
     private let writerApart: LogWriter
     private let desk: MemberDesk
     private let marks: MarksReader
-    private let heartbeatTask = NIOLockedValueBox<Task<Void, Never>?>(nil)
+    let reaper: Reaper
+    private let upkeep = NIOLockedValueBox<[Task<Void, Never>]>([])
 
     /// Nothing happens before `start()`.
     public init(
@@ -52,11 +53,13 @@ public final class PostgresRoomStore: RoomStore {
         self.detour = detour
         self.writer = LogWriter(seat: seat(.log, writer), configuration: configuration, logger: logger)
         self.writerApart = LogWriter(seat: seat(.apart, detour), configuration: configuration, logger: logger)
-        self.desk = MemberDesk(seat: seat(.roster, registrar), configuration: configuration, logger: logger)
+        let roster = seat(.roster, registrar)
+        self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
         self.marks = MarksReader(reader: self.reader)
         self.heartbeat = Heartbeat(
             connection: reader, registration: registration, configuration: configuration, logger: logger)
+        self.reaper = Reaper(seat: roster, heartbeat: heartbeat, configuration: configuration, logger: logger)
     }
 
     /// Compares versions and registers the node. Once.
@@ -69,19 +72,23 @@ public final class PostgresRoomStore: RoomStore {
             await closeConnections()
             throw .unreachable(reason: "could not register this node: \(error)")
         }
-        let task = Task { [heartbeat] in await heartbeat.run() }
-        heartbeatTask.withLockedValue { $0 = task }
+        let tasks = [Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() }]
+        upkeep.withLockedValue { $0 = tasks }
     }
+
+    /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members leave,
+    /// or will. It registers anew by itself.
+    public func onDeath(_ watcher: @escaping @Sendable () -> Void) { registration.onDeath(watcher) }
 
     /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.
     public func close() async {
-        let task = heartbeatTask.withLockedValue { task in
-            defer { task = nil }
-            return task
+        let tasks = upkeep.withLockedValue { tasks in
+            defer { tasks = [] }
+            return tasks
         }
-        if let task {
-            task.cancel()
-            await task.value
+        if !tasks.isEmpty {
+            for task in tasks { task.cancel() }
+            for task in tasks { await task.value }
             await registration.resign()
         }
         await closeConnections()

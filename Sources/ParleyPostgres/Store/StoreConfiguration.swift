@@ -10,8 +10,10 @@ public struct StoreConfiguration: Sendable {
     public var version: String
 
     /// How long the node may be silent before others are entitled to declare it dead.
-    public var lease: Duration = .seconds(10)
+    public var lease: Duration = .seconds(5)
     public var heartbeatEvery: Duration = .seconds(1)
+    /// How long the node's members stay when it is dead.
+    public var grace: Duration = .seconds(15)
     /// What a request has, from the call to the answer. `append` alone may take longer, to learn its outcome.
     public var requestTimeout: Duration = .seconds(5)
     /// How long a batch waits for a room that a foreign transaction holds. Well under the server's

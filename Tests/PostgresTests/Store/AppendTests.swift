@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import ParleyCore
 import TestPostgres
 import Testing
@@ -168,7 +169,7 @@ struct AppendTests {
         }
     }
 
-    @Test("a node that was declared dead registers anew and goes on, without a batch twice")
+    @Test("a node that was declared dead has written nothing since, registers anew and goes on with what comes then")
     func fenced() async throws {
         try await ScratchDatabase.use { database in
             try await database.withStore { store in
@@ -177,8 +178,13 @@ struct AppendTests {
                     #expect(try await store.add(["1"], to: rooms[0]) == .applied(base: Seq(round)))
                     try await database.query("UPDATE parley.node SET dead_at = now()")
                     try await database.query("UPDATE parley.writer SET dead_at = now()")
+                    let deaths = NIOLockedValueBox(0)
+                    store.onDeath { deaths.withLockedValue { $0 += 1 } }
+                    await #expect(throws: StoreError.self) { try await store.add(["late"], to: rooms[0]) }
+                    #expect(deaths.withLockedValue { $0 } == 1)
                 }
                 #expect(try await store.add(["1"], to: rooms[0]) == .applied(base: 3))
+                #expect(try await wholeLog(of: rooms[0], in: store) == ["1", "1", "1", "1"])
                 let nodes = try await database.query("SELECT incarnation > 1, dead_at IS NULL FROM parley.node")
                 #expect(nodes.map { $0.bool(0) } == [true])
                 #expect(nodes.map { $0.bool(1) } == [true])
@@ -193,8 +199,8 @@ struct AppendTests {
                 let rooms = try await store.makeRooms(1)
                 let before = store.nodeNumber
                 try await database.query("DELETE FROM parley.node")
+                try await waitUntil { store.nodeNumber != before }
                 #expect(try await store.add(["1"], to: rooms[0]) == .applied(base: 0))
-                #expect(store.nodeNumber != before)
             }
         }
     }
