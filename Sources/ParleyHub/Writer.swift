@@ -215,7 +215,11 @@ package final class Writer: Sendable {
             switch outcome {
             case .applied(let base): applied.append((part, base))
             case .appliedUnseen: applied.append((part, nil))
-            case .moved(let claim, let members): moved(part, claim: claim, members: members)
+            case .moved(let claim, let members) where claim > part.append.claim:
+                moved(part, claim: claim, members: members)
+            case .moved:
+                // The room's claim went back: the database has lost its tail, and its members will be enrolled anew.
+                settle(mutate { $0.queue.giveUp(part) }, as: .failed(Self.tooLate))
             case .locked: putBack(part, to: .apart)
             case .gone:
                 mutate { $0.queue.finished(part) }

@@ -30,6 +30,7 @@ final class ConnectionLoop {
     private var underway: [JobID: Underway] = [:]
     private var generation = 0
     private var stops = false
+    private var reconnects = false
 
     private var logger: Logger { configuration.logger }
     private var role: String { configuration.role }
@@ -86,6 +87,7 @@ final class ConnectionLoop {
 
     private func connected(since started: Instant) {
         generation += 1
+        reconnects = false
         pipeline.connected(generation: generation)
         status.connected(generation: generation)
         let milliseconds = started.duration(to: .now).milliseconds
@@ -142,6 +144,7 @@ final class ConnectionLoop {
         while true {
             let tick = turn()
             if stops { return "closed by this process" }
+            if reconnects { return "its server was left behind" }
             if let reason = tick.broken { return reason }
             if tick.cancel { cancel(link) }
             let flushed = send(link)
@@ -228,6 +231,7 @@ final class ConnectionLoop {
     private func turn() -> Pipeline.Tick {
         let contents = inbox.take()
         stops = stops || contents.stops
+        reconnects = reconnects || contents.reconnects
         for job in contents.jobs {
             underway[job.id] = Underway(job: job)
             finish(pipeline.enqueue(job.forPipeline).map { [$0] } ?? [])

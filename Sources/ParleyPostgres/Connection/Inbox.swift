@@ -7,9 +7,13 @@ final class Inbox: Sendable {
         var abandoned: [JobID] = []
         /// Of the connections whose cancel request has returned, the generations.
         var cancelsReturned: [Int] = []
+        /// The connection is to be given up for a new one.
+        var reconnects = false
         var stops = false
 
-        var isEmpty: Bool { jobs.isEmpty && abandoned.isEmpty && cancelsReturned.isEmpty && !stops }
+        var isEmpty: Bool {
+            jobs.isEmpty && abandoned.isEmpty && cancelsReturned.isEmpty && !reconnects && !stops
+        }
     }
 
     private struct State {
@@ -67,6 +71,8 @@ final class Inbox: Sendable {
     func abandon(_ id: JobID) { tell { $0.abandoned.append(id) } }
 
     func cancelReturned(generation: Int) { tell { $0.cancelsReturned.append(generation) } }
+
+    func reconnect() { tell { $0.reconnects = true } }
 
     func stop() { tell { $0.stops = true } }
 

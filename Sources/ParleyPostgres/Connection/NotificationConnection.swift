@@ -13,19 +13,21 @@ public final class NotificationConnection: Sendable {
     /// Nothing happens before `start()`. The callbacks run on the connection's thread and must not block it.
     ///
     /// - Parameters:
+    ///   - greeting: Runs on each new connection before it listens; see `Greeter`.
     ///   - silenceMax: How long a round trip may take before the connection is given up.
     ///   - onListening: The server has confirmed LISTEN on a new connection: from here on nothing is missed.
     ///   - onNotification: Also of those that this process has sent on other connections.
     public init(
         url: String, channel: String, settings: ConnectionSettings, logger: Logger,
-        observer: (any ConnectionObserver)? = nil, pingEvery: Duration = .seconds(1),
+        observer: (any ConnectionObserver)? = nil,
+        greeting: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Void = { _ in }, pingEvery: Duration = .seconds(1),
         silenceMax: Duration = .seconds(3), onListening: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (_ payload: [UInt8], _ backendPID: Int32) -> Void
     ) {
         self.configuration = ConnectionURL(url).map {
             NotificationLoop.Configuration(
                 url: $0, channel: channel, settings: settings, logger: logger, observer: observer,
-                pingEvery: pingEvery, silenceMax: silenceMax, onListening: onListening,
+                greeting: greeting, pingEvery: pingEvery, silenceMax: silenceMax, onListening: onListening,
                 onNotification: onNotification)
         }
     }
@@ -56,6 +58,9 @@ public final class NotificationConnection: Sendable {
         inbox.stop()
         await status.awaitEnd()
     }
+
+    /// Gives the present connection up for a new one.
+    func reconnect() { inbox.reconnect() }
 
     /// 1 for the first connection that listens, 2 for the next; nil while there is none.
     public var generation: Int? { status.generation }

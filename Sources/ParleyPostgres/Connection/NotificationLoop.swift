@@ -12,6 +12,7 @@ final class NotificationLoop {
         var settings: ConnectionSettings
         var logger: Logger
         var observer: (any ConnectionObserver)?
+        var greeting: ConnectionLoop.Greeting
         var pingEvery: Duration
         var silenceMax: Duration
         var onListening: @Sendable () -> Void
@@ -25,6 +26,9 @@ final class NotificationLoop {
     private let status: ConnectionStatus
     private var connector: Connector
     private var generation = 0
+    private var isServing = false
+    /// The connection is to be given up for a new one.
+    private var reconnects = false
 
     init(_ configuration: Configuration, inbox: Inbox, status: ConnectionStatus) {
         self.configuration = configuration
@@ -43,6 +47,9 @@ final class NotificationLoop {
             let started = Instant.now
             do throws(PostgresError) {
                 let link = try connector.connect(self)
+                try configuration.greeting(
+                    Greeter(
+                        link: link, waiting: self, timeout: settings.greetingQueryTimeout, generation: generation + 1))
                 let listen = Dialogue(link: link, waiting: self, deadline: started + settings.connectTimeout)
                 try listen.run(script: "LISTEN \(Self.quoted(configuration.channel))")
                 listening(since: started)
@@ -61,7 +68,10 @@ final class NotificationLoop {
     /// Why it ended.
     private func serve(_ link: Link) -> String {
         var ping = PingSchedule(every: configuration.pingEvery, silenceMax: configuration.silenceMax, now: .now)
+        (isServing, reconnects) = (true, false)
+        defer { isServing = false }
         while true {
+            if reconnects { return "its server was left behind" }
             // Some may have come together with the answer to LISTEN, or to a ping.
             while let notification = link.nextNotification() {
                 configuration.onNotification(notification.payload, notification.backendPID)
@@ -134,7 +144,11 @@ final class NotificationLoop {
 extension NotificationLoop: Waiting {
     func wait(socket: Int32, events: Int16, until: Instant) -> Waited {
         while true {
-            if inbox.isStopped { return .stopped }
+            let contents = inbox.take()
+            reconnects = reconnects || contents.reconnects
+            if contents.stops { return .stopped }
+            // Whoever serves looks for himself; whoever connects must not be told of a socket that is not ready.
+            if reconnects, isServing { return .ready }
             if SocketPoll.poll(inbox, socket: socket, events: events, until: until) != 0 { return .ready }
             if until <= .now { return .timedOut }
         }

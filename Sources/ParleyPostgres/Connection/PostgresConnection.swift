@@ -69,6 +69,9 @@ public final class PostgresConnection: Sendable {
         await status.awaitEnd()
     }
 
+    /// Gives the present connection up for a new one; what was sent on it ends with `connectionLost`.
+    func reconnect() { inbox.reconnect() }
+
     /// 1 for the first connection, 2 for the next; nil while there is none.
     public var generation: Int? { status.generation }
 

@@ -30,6 +30,9 @@ public struct NotifyFeed: ChangeFeed {
         let connection = NotificationConnection(
             url: store.configuration.url, channel: Announcement.channel, settings: store.configuration.connection,
             logger: store.logger, observer: observer,
+            greeting: { [store] greeter throws(PostgresError) in
+                try store.history.check(greeter, role: NotificationLoop.role)
+            },
             onListening: {
                 watch.withLockedValue { $0.listening() }
                 sink(.resync)
@@ -42,6 +45,7 @@ public struct NotifyFeed: ChangeFeed {
                 watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
             })
+        store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
         store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }
         connection.start()
         await withDiscardingTaskGroup { group in

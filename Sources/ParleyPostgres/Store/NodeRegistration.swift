@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOConcurrencyHelpers
+internal import ParleyCore
 
 /// What a connection writes: each has a row of its own in `parley.writer`.
 enum WriterKind: String, CaseIterable {
@@ -48,6 +49,26 @@ actor NodeRegistration {
     /// `watcher` is told each time that this process turns out to have been declared dead, before it registers anew.
     nonisolated func onDeath(_ watcher: @escaping @Sendable () -> Void) {
         deathWatcher.withLockedValue { $0 = watcher }
+    }
+
+    /// The database has another history: there the numbers may be nobody's, or somebody else's. Returns when the node is
+    /// registered anew, or the connection closed.
+    func startAnew() async {
+        rows.withLockedValue { $0 = nil }
+        var backoff = Backoff(first: configuration.connection.backoffFirst, max: configuration.connection.backoffMax)
+        var generator = SystemRandomNumberGenerator()
+        while !Task.isCancelled {
+            do throws(PostgresError) {
+                return try await register()
+            } catch {
+                switch error {
+                case .closed, .cancelled, .fatal: return
+                case .server, .unavailable, .connectionLost, .timedOut: break
+                }
+                logger.debug("could not register anew", metadata: ["error": "\(error)"])
+            }
+            do { try await Task.sleep(for: backoff.next(using: &generator)) } catch { return }
+        }
     }
 
     /// The node was declared dead, or its rows are gone. Does nothing when that has been repaired since `seen`.

@@ -23,17 +23,28 @@ public final class PostgresRoomStore: RoomStore {
     private let desk: MemberDesk
     private let marks: MarksReader
     let reaper: Reaper
+    let history: ServerHistory
+    private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
+    private let historyChanges: AsyncStream<Void>
     private let upkeep = NIOLockedValueBox<[Task<Void, Never>]>([])
 
     /// Nothing happens before `start()`.
     public init(
         configuration: StoreConfiguration, logger: Logger, observer: (any ConnectionObserver)? = nil
     ) {
+        let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let history = ServerHistory { change.yield() }
+        self.history = history
+        self.historyChanges = changes
+        self.historyWatcher = NIOLockedValueBox({})
         func connection(_ role: String, lockTimeout: Duration, durable: Bool = true) -> PostgresConnection {
-            PostgresConnection(
+            let connection = PostgresConnection(
                 role: role, url: configuration.url,
                 settings: configuration.connectionSettings(lockTimeout: lockTimeout, durable: durable),
-                logger: logger, observer: observer)
+                logger: logger, observer: observer
+            ) { greeter throws(PostgresError) in try history.check(greeter, role: role) }
+            history.follow(role) { [weak connection] in connection?.reconnect() }
+            return connection
         }
         let registrar = connection("registrar", lockTimeout: configuration.lockTimeout)
         let writer = connection("writer", lockTimeout: configuration.lockTimeout)
@@ -72,8 +83,29 @@ public final class PostgresRoomStore: RoomStore {
             await closeConnections()
             throw .unreachable(reason: "could not register this node: \(error)")
         }
-        let tasks = [Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() }]
+        let tasks = [
+            Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() },
+            Task { await followHistory() },
+        ]
         upkeep.withLockedValue { $0 = tasks }
+    }
+
+    /// A promoted or restored server may lack what was committed last, and give its numbers again: no older connection is
+    /// used any more, nor anything that this process knows by number.
+    private func followHistory() async {
+        for await _ in historyChanges {
+            logger.warning("the database goes on with another history: a standby was promoted, or a backup restored")
+            history.reconnectOutdated()
+            await registration.startAnew()
+            guard !Task.isCancelled else { return }
+            historyWatcher.withLockedValue { $0 }()
+        }
+    }
+
+    /// `watcher` is told each time that the database turns out to have another history than before, when this node is
+    /// registered there: what is known of any room has to be compared with it.
+    public func onHistoryChange(_ watcher: @escaping @Sendable () -> Void) {
+        historyWatcher.withLockedValue { $0 = watcher }
     }
 
     /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members leave,
