@@ -71,7 +71,10 @@ let package = Package(
             ], resources: [.embedInCode("Web/Page")], swiftSettings: strict),
         .target(
             name: "ParleyClient",
-            dependencies: [nio, nioPosix, nioHTTP, .product(name: "NIOWebSocket", package: "swift-nio")],
+            dependencies: [
+                "ParleyCore", "ParleyWire",
+                nio, nioPosix, nioHTTP, .product(name: "NIOWebSocket", package: "swift-nio"), nioLocks, collections,
+            ],
             swiftSettings: strict),
         .target(name: "ParleyCluster", swiftSettings: strict),
         .target(
@@ -99,6 +102,9 @@ let package = Package(
             name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
         .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
+        .testTarget(
+            name: "ParleyClientTests", dependencies: ["ParleyClient", "ParleyCore", nio, nioPosix, nioLocks],
+            swiftSettings: strict),
         // Not a test itself: what every store of rooms keeps to.
         .target(
             name: "TestRoomStore", dependencies: ["ParleyCore"], path: "Tests/TestRoomStore", swiftSettings: strict),
@@ -123,7 +129,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "ClusterTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
+            name: "ClusterTests",
+            dependencies: ["parley", "ParleyClient", "ParleyCore", "ParleyCluster", "TestPostgres", nio],
             swiftSettings: strict),
         .testTarget(
             name: "BrowserTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
@@ -137,7 +144,7 @@ if Context.environment["PARLEY_ONLY_PURE"] != nil {
     let pure: Set = [
         "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "ParleyMemory",
         "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests",
-        "ParleyMemoryTests",
+        "ParleyMemoryTests", "ParleyClient", "ParleyClientTests",
     ]
     package.targets.removeAll { !pure.contains($0.name) }
     package.products.removeAll()

@@ -22,10 +22,12 @@ public final class ClientConnection: Sendable {
     /// Fails with `Refused` when the other side does not speak WebSocket, and with an I/O error when it is not there.
     ///
     /// - Parameters:
+    ///   - session: the token of a session to be taken up. It travels as a subprotocol, which no access log shows.
     ///   - onText: called on the connection's event loop for every message, in order.
     ///   - onClose: called once, with the close code if there was one.
     public static func open(
-        _ address: NodeAddress, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        _ address: NodeAddress, session: String? = nil,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onText: @escaping @Sendable (ByteBuffer) -> Void, onClose: @escaping @Sendable (Int?) -> Void
     ) async throws -> ClientConnection {
         let upgrade: EventLoopFuture<(any Channel)?> = try await ClientBootstrap(group: group)
@@ -47,6 +49,8 @@ public final class ClientConnection: Sendable {
                     }
                     var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: address.path)
                     head.headers.add(name: "host", value: "\(address.host):\(address.port)")
+                    let protocols = ["parley.v1"] + (session.map { ["session.\($0)"] } ?? [])
+                    head.headers.add(name: "sec-websocket-protocol", value: protocols.joined(separator: ", "))
                     let configuration = NIOTypedHTTPClientUpgradeConfiguration<(any Channel)?>(
                         upgradeRequestHead: head, upgraders: [upgrader],
                         notUpgradingCompletionHandler: { channel in
@@ -75,6 +79,30 @@ public final class ClientConnection: Sendable {
             WebSocketFrame(fin: true, opcode: .text, maskKey: .drawnAtOnce(), data: text), promise: nil)
     }
 
+    /// The same for several, with one call of the kernel.
+    func send(_ texts: [ByteBuffer]) {
+        for text in texts {
+            channel.write(WebSocketFrame(fin: true, opcode: .text, maskKey: .drawnAtOnce(), data: text), promise: nil)
+        }
+        channel.flush()
+    }
+
+    /// `drop` and `close`, for who does not wait.
+    func abandon() { channel.close(promise: nil) }
+
+    func finish() { channel.writeAndFlush(Self.normalClosure(channel.allocator), promise: nil) }
+
+    func ended() async {
+        // The future of an end cannot fail.
+        _ = try? await channel.closeFuture.get()
+    }
+
+    private static func normalClosure(_ allocator: ByteBufferAllocator) -> WebSocketFrame {
+        var code = allocator.buffer(capacity: 2)
+        code.write(webSocketErrorCode: .normalClosure)
+        return WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: code)
+    }
+
     /// Ends the connection without a word, as a lost network does.
     public func drop() async {
         do {
@@ -86,11 +114,8 @@ public final class ClientConnection: Sendable {
 
     /// Leaves for good: the node takes it as the end of the session's memberships.
     public func close() async {
-        var code = ByteBuffer()
-        code.write(webSocketErrorCode: .normalClosure)
-        let frame = WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: code)
         do {
-            try await channel.writeAndFlush(frame)
+            try await channel.writeAndFlush(Self.normalClosure(channel.allocator))
             try await channel.closeFuture.get()
         } catch {
             // It was gone already, which is all that was wanted.

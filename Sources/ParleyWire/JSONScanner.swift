@@ -7,24 +7,24 @@ import ParleyCore
 /// one, can be read; it is noted in `breach`, for whoever takes the value as a payload.
 ///
 /// The text must be valid UTF-8 already. Nothing is copied and nothing recurses.
-struct JSONScanner {
+package struct JSONScanner {
     /// What is wrong, and at which byte.
-    struct Fault: Error, Equatable {
-        var reason: String
-        var offset: Int
+    package struct Fault: Error, Equatable {
+        package var reason: String
+        package var offset: Int
     }
 
     /// Borrowed, as in `FrameMembers`; each read stands behind a comparison with `bytes.count`.
     private let bytes: UnsafeBufferPointer<UInt8>
-    private(set) var offset = 0
+    package private(set) var offset = 0
     /// The first breach of a payload rule since it was last cleared.
-    var breach: Fault?
+    package var breach: Fault?
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+    package init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-    var isAtEnd: Bool { offset == bytes.count }
+    package var isAtEnd: Bool { offset == bytes.count }
 
-    mutating func skipSpace() {
+    package mutating func skipSpace() {
         while offset < bytes.count {
             switch bytes[offset] {
             case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): offset += 1
@@ -34,18 +34,18 @@ struct JSONScanner {
     }
 
     /// Takes `byte` if it is next.
-    mutating func take(_ byte: UInt8) -> Bool {
+    package mutating func take(_ byte: UInt8) -> Bool {
         guard offset < bytes.count, bytes[offset] == byte else { return false }
         offset += 1
         return true
     }
 
-    var next: UInt8? { offset < bytes.count ? bytes[offset] : nil }
+    package var next: UInt8? { offset < bytes.count ? bytes[offset] : nil }
 
-    func fault(_ reason: String) -> Fault { Fault(reason: reason, offset: offset) }
+    package func fault(_ reason: String) -> Fault { Fault(reason: reason, offset: offset) }
 
     /// Takes one value and returns where its bytes are, without space around them.
-    mutating func value() throws(Fault) -> Range<Int> {
+    package mutating func value() throws(Fault) -> Range<Int> {
         skipSpace()
         let start = offset
         var isObject = Nesting()
@@ -98,7 +98,7 @@ struct JSONScanner {
     }
 
     /// Takes a string and returns the range of its bytes between the quotes.
-    mutating func string() throws(Fault) -> Range<Int> {
+    package mutating func string() throws(Fault) -> Range<Int> {
         guard take(UInt8(ascii: "\"")) else { throw fault("a string is expected") }
         let start = offset
         while offset < bytes.count {
@@ -115,7 +115,7 @@ struct JSONScanner {
     }
 
     /// Takes a number and returns where it is.
-    mutating func number() throws(Fault) -> Range<Int> {
+    package mutating func number() throws(Fault) -> Range<Int> {
         let start = offset
         _ = take(UInt8(ascii: "-"))
         if !take(UInt8(ascii: "0")) {

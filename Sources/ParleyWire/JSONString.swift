@@ -1,7 +1,7 @@
 /// The text of a JSON string that was scanned before.
-enum JSONString {
+package enum JSONString {
     /// `bytes`: what stands between the quotes. Half a surrogate pair becomes U+FFFD.
-    static func text(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
+    package static func text(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         guard bytes.contains(UInt8(ascii: "\\")) else { return String(decoding: bytes, as: UTF8.self) }
         var units: [UInt16] = []
         var plain = 0

@@ -46,10 +46,44 @@ struct PeopleTests {
         for node in nodes { await node.kill() }
     }
 
-    @Test("a node that is not there is named, with what to do")
-    func nobodyThere() async throws {
+    @Test("tail goes on at another node when its own is killed, and shows each message once")
+    func tailGoesOn() async throws {
+        let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 2)
+        let urls = nodes.map { "ws://127.0.0.1:\($0.port)/ws" }
+        for number in 1...2 { _ = try await parley("send", "tea", "\(number)", "--create", "--url", urls[1]) }
+        let shown = try TestPostgres.makeFolder("tail") + "/shown"
+        let tail = Task {
+            try await Command(
+                "/bin/sh",
+                [
+                    "-c",
+                    """
+                    : > "$4"; "$1" tail tea --url "$2" --url "$3" > "$4" & tail=$!
+                    while [ "$(wc -l < "$4")" -lt 3 ]; do sleep 0.02; done
+                    kill -TERM $tail; wait $tail || exit; cut -d ' ' -f 1,5- "$4"
+                    """, "sh", TestNode.executable.path, urls[0], urls[1], shown,
+                ]
+            ).run(within: .seconds(30))
+        }
+        while try await lines(of: shown) < 2 { try await Task.sleep(for: .milliseconds(10)) }
+        await nodes[0].kill()
+        let third = try await parley("send", "tea", "3", "--url", urls[1])
+        #expect(third.output == "3\n", "\(third)")
+        let finished = try await tail.value
+        #expect(finished.exitCode == 0 && finished.output == "1 1\n2 2\n3 3\n", "\(finished)")
+        for node in nodes { await node.kill() }
+    }
+
+    private func lines(of file: String) async throws -> Int {
+        guard FileManager.default.fileExists(atPath: file) else { return 0 }
+        return try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").count
+    }
+
+    @Test(
+        "a node that is not there is named, with what to do", arguments: [["send", "tea", "hello"], ["tail", "tea"]])
+    func nobodyThere(command: [String]) async throws {
         let url = "ws://127.0.0.1:\(try TCPPort.free())/ws"
-        let finished = try await parley("send", "tea", "hello", "--url", url)
+        let finished = try await Command(TestNode.executable.path, command + ["--url", url]).run(within: .seconds(60))
         #expect(finished.exitCode == 69)
         #expect(finished.errors.contains(url) && finished.errors.contains("--url"), "\(finished.errors)")
     }

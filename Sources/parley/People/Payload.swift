@@ -1,9 +1,18 @@
 import Foundation
+import NIOCore
 
 /// A message's JSON, shown as a person would want it: a text, or the `text` member of an object, as it is; anything else as
 /// JSON.
 struct Payload: Decodable, Sendable {
     let text: String
+
+    static func text(of json: ByteBuffer) -> String {
+        do {
+            return try JSONDecoder().decode(Payload.self, from: Data(json.readableBytesView)).text
+        } catch {
+            return String(buffer: json)
+        }
+    }
 
     init(from decoder: any Decoder) throws {
         let value = try Value(from: decoder)

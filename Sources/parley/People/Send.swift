@@ -15,7 +15,7 @@ struct Send: AsyncParsableCommand {
     var create = false
 
     func run() async throws {
-        let conversation = try await Conversation.open(try node.address(room: room))
+        let conversation = try await Conversation.open(try node.addresses(room: room)[0])
         let (room, text, create) = (room, text, create)
         let seq = try await Conversation.withPatience {
             if create { try conversation.send(["method": "create", "id": 1, "roomId": room, "ifMissing": true]) }

@@ -1,0 +1,49 @@
+import NIOCore
+import ParleyCore
+
+/// What a node says, as far as a client acts on it.
+enum NodeFrame: Sendable, Equatable {
+    struct Connect: Sendable, Equatable {
+        var clientID: String
+        var session: String
+        var isResumed: Bool
+        var node: String
+        var heartbeatMs: Int64
+        var graceMs: Int64
+        var inFlightMax: Int
+    }
+
+    struct JoinReply: Sendable, Equatable {
+        var count: Int
+        var lastID: Int64
+        var refused: [Int64]
+        var state: RoomState
+    }
+
+    struct Failure: Sendable, Equatable {
+        var code: String
+        var reason: String
+        var isTemporary: Bool
+        var retryMs: Int64?
+    }
+
+    case connect(Connect)
+    case create(id: Int64, room: RoomID, isNew: Bool)
+    case joinReply(id: Int64, room: RoomID, JoinReply)
+    /// A fresh copy, unasked.
+    case copy(room: RoomID, RoomState)
+    case joined(room: RoomID, clientIDs: [String], count: Int)
+    case left(room: RoomID, clientIDs: [String], count: Int)
+    case update(room: RoomID, RoomState)
+    case ack(id: Int64, room: RoomID)
+    /// An `id` is there when one has asked for it.
+    case leave(id: Int64?, room: RoomID, reason: String, lastID: Int64)
+    case failure(id: Int64?, room: RoomID?, Failure)
+    /// An answer to `ping`, or of a kind that this client does not ask for.
+    case other(method: String)
+}
+
+/// A frame that no node may send.
+struct Unreadable: Error, Equatable, CustomStringConvertible {
+    var description: String
+}
