@@ -29,7 +29,7 @@ extension Hub {
             }
             let snapshot = try await store.snapshot(
                 SnapshotRequest(room: room, want: want, bytesMax: settings.limits.serverFrameBytes))
-            await reached(room, seq: 0, rosterSeq: enrolled.rosterSeq)
+            try await reach(room, seq: 0, rosterSeq: enrolled.rosterSeq)
             let view = await askHome(of: room) { $0.view(room, after: snapshot.end.seq) } ?? nil
             return Admission(
                 enrolled: enrolled, snapshot: snapshot, roster: view?.roster, count: view?.count ?? enrolled.count)
@@ -91,10 +91,12 @@ extension Hub {
         }
     }
 
-    private func reached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64) async {
-        await withCheckedContinuation { continuation in
+    /// Returns when the room's home has broadcast `seq` and knows the roster up to `rosterSeq`.
+    private func reach(_ room: RoomNumber, seq: Seq, rosterSeq: Int64) async throws(StoreError) {
+        let hasReached = await withCheckedContinuation { continuation in
             onHome(of: room) { $0.whenReached(room, seq: seq, rosterSeq: rosterSeq, continuation) }
         }
+        guard hasReached else { throw .unavailable(reason: "the room could not be read in time") }
     }
 
     // MARK: - Catching up
@@ -105,12 +107,12 @@ extension Hub {
         _ fetch: Fetch, room: RoomNumber, roomID: RoomID, after seq: Seq, withRoster: Bool, loop: Int
     ) {
         Task {
-            await reached(room, seq: seq, rosterSeq: 0)
-            let isDone = await askHome(of: room) { home in
-                home.sendRecent(to: fetch, on: loop, room: room, after: seq, withRoster: withRoster)
-            }
-            guard isDone != true else { return }
             do throws(StoreError) {
+                try await reach(room, seq: seq, rosterSeq: 0)
+                let isDone = await askHome(of: room) { home in
+                    home.sendRecent(to: fetch, on: loop, room: room, after: seq, withRoster: withRoster)
+                }
+                guard isDone != true else { return }
                 let reads = try await store.readLog([LogCursor(room: room, after: seq)])
                 let runs = reads.first?.runs.compactMap { $0.suffix(after: seq) } ?? []
                 if let first = runs.first, first.from == seq + 1 {

@@ -33,7 +33,7 @@ extension HubShard {
         case .success(let start):
             let home = RoomHome(start, tick: hub.settings.tick)
             home.announced(opening.announced)
-            if opening.hasUnseen { hub.reader.wantLog(of: room, after: home.cursors.log) }
+            if opening.isDoubtful { home.doubt() }
             residence.state = .open(home)
             readWhatIsMissing(home, room)
             for continuation in opening.waiting { continuation.resume(returning: .success(())) }
@@ -50,18 +50,24 @@ extension HubShard {
         guard residence.interest.allSatisfy({ $0 == 0 }) else { return }
         residences[room] = nil
         hub.homeClosed(room)
-        for waiter in residence.waiters { waiter.continuation.resume() }
+        residence.giveUpAll()
     }
 
     // MARK: - Questions
 
-    /// Resumes when the room has broadcast `seq` and knows its roster up to `rosterSeq`, or has no home any more.
-    func whenReached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64, _ continuation: CheckedContinuation<Void, Never>) {
-        guard let residence = residences[room] else { return continuation.resume() }
-        guard let home = residence.home else { return continuation.resume() }
+    /// Resumes when the room has broadcast `seq` and knows its roster up to `rosterSeq`: false when that takes longer than
+    /// an input waits for the database, or the room has no home any more.
+    func whenReached(_ room: RoomNumber, seq: Seq, rosterSeq: Int64, _ continuation: CheckedContinuation<Bool, Never>) {
+        guard let residence = residences[room], let home = residence.home else {
+            return continuation.resume(returning: false)
+        }
         home.announced(RoomPointer(room: room, lastSeq: seq, rosterSeq: rosterSeq))
-        guard home.flushed.seq < seq || home.roster.seq < rosterSeq else { return continuation.resume() }
-        residence.waiters.append(.init(seq: seq, rosterSeq: rosterSeq, continuation: continuation))
+        guard home.flushed.seq < seq || home.roster.seq < rosterSeq else { return continuation.resume(returning: true) }
+        residence.add(seq: seq, rosterSeq: rosterSeq, continuation) { waiter in
+            loop.assumeIsolated().scheduleTask(in: hub.settings.patience) { [weak residence] in
+                residence?.giveUp(waiter)
+            }
+        }
         readWhatIsMissing(home, room)
     }
 
@@ -98,11 +104,11 @@ extension HubShard {
                 if let run {
                     home.received(run)
                 } else {
-                    home.announced(RoomPointer(room: room, lastSeq: home.cursors.log + 1))
+                    home.wroteUnseen()
                 }
             } whileOpening: { opening in
                 opening.announced.lastSeq = max(opening.announced.lastSeq, run?.to ?? 0)
-                opening.hasUnseen = opening.hasUnseen || run == nil
+                opening.isDoubtful = opening.isDoubtful || run == nil
             }
         }
     }
@@ -126,19 +132,21 @@ extension HubShard {
         }
     }
 
-    /// Hints may have been lost: read every room from its cursors.
+    /// Hints may have been lost: every room is to be read from its cursors.
     func resync() {
-        for (room, residence) in residences {
-            guard let home = residence.home else { continue }
-            hub.reader.wantLog(of: room, after: home.cursors.log)
-            hub.reader.wantRoster(of: room, after: home.cursors.roster)
+        for room in residences.keys {
+            change(room) { home in
+                home.doubt()
+            } whileOpening: { opening in
+                opening.isDoubtful = true
+            }
         }
     }
 
     func logRead(_ rooms: [RoomNumber], found: [RoomNumber: LogRead]) {
         for room in rooms {
             change(room) { home in
-                guard let read = found[room] else { return home.logReadEnded() }
+                guard let read = found[room] else { return home.logReadFoundNothing() }
                 if !home.received(read) { hub.observe(.logHadHole) }
             } whileOpening: { _ in
             }
@@ -148,7 +156,7 @@ extension HubShard {
     func rostersRead(_ rooms: [RoomNumber], found: [RoomNumber: RosterRead]) {
         for room in rooms {
             change(room) { home in
-                guard let read = found[room] else { return home.rosterReadEnded() }
+                guard let read = found[room] else { return home.rosterReadFoundNothing() }
                 home.received(read)
             } whileOpening: { _ in
             }
@@ -166,7 +174,6 @@ extension HubShard {
             residence.state = .opening(opening)
         case .open(let home):
             body(home)
-            readWhatIsMissing(home, room)
             speak(residence, home, room)
         }
     }
@@ -178,15 +185,16 @@ extension HubShard {
 
     // MARK: - Speaking
 
+    /// Says what there is to say, now or with the next tick. What was said makes room for more.
     private func speak(_ residence: Residence, _ home: RoomHome, _ room: RoomNumber) {
-        if home.hasNews {
-            switch home.wantToSpeak(at: .now()) {
-            case .now: flush(home, room, residence.interest)
-            case .scheduled: break
-            case .after(let time): scheduleTick(room, in: time)
-            }
+        while home.hasNews {
+            let decision = home.wantToSpeak(at: .now())
+            if case .after(let time) = decision { scheduleTick(room, in: time) }
+            guard case .now = decision else { break }
+            flush(home, room, residence.interest)
         }
-        settleWaiters(residence, home)
+        readWhatIsMissing(home, room)
+        residence.reached(seq: home.flushed.seq, rosterSeq: home.roster.seq)
     }
 
     private func scheduleTick(_ room: RoomNumber, in time: TimeAmount) {
@@ -248,11 +256,5 @@ extension HubShard {
 
     private func post(_ delivery: Delivery, _ interest: [Int]) {
         for (loop, count) in interest.enumerated() where count > 0 { hub.post(delivery, to: loop) }
-    }
-
-    private func settleWaiters(_ residence: Residence, _ home: RoomHome) {
-        for waiter in residence.takeWaiters(seq: home.flushed.seq, rosterSeq: home.roster.seq) {
-            waiter.continuation.resume()
-        }
     }
 }

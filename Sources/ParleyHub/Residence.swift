@@ -1,3 +1,4 @@
+import NIOCore
 import ParleyCore
 
 /// A room's place on the loop of its home: the home, or what is known of it until it stands.
@@ -10,22 +11,29 @@ final class Residence {
     /// What is said of the room while its home is read from the store, so that it is not lost.
     struct Opening {
         var announced: RoomPointer
-        /// This node has written into the room, at a place that only the log knows.
-        var hasUnseen = false
+        /// Something may have been written of which nobody spoke.
+        var isDoubtful = false
         var waiting: [CheckedContinuation<Result<Void, StoreError>, Never>] = []
     }
 
-    /// Somebody who waits until the room has broadcast `seq` and knows its roster up to `rosterSeq`.
+    /// Somebody who waits, for a bounded time, until the room has broadcast `seq` and knows its roster up to `rosterSeq`.
     struct Waiter {
         var seq: Seq
         var rosterSeq: Int64
-        var continuation: CheckedContinuation<Void, Never>
+        var timeout: Scheduled<Void>
+        var continuation: CheckedContinuation<Bool, Never>
+
+        func resume(hasReached: Bool) {
+            timeout.cancel()
+            continuation.resume(returning: hasReached)
+        }
     }
 
     var state: State
     /// For each loop, how many subscriptions it has in the room or is about to have. At zero the home ends.
     var interest: [Int]
-    var waiters: [Waiter] = []
+    private var waiters: [UInt64: Waiter] = [:]
+    private var lastWaiter: UInt64 = 0
 
     init(room: RoomNumber, loops: Int) {
         state = .opening(Opening(announced: RoomPointer(room: room)))
@@ -38,10 +46,28 @@ final class Residence {
         return home
     }
 
-    func takeWaiters(seq: Seq, rosterSeq: Int64) -> [Waiter] {
-        guard !waiters.isEmpty else { return [] }
-        let reached = waiters.filter { seq >= $0.seq && rosterSeq >= $0.rosterSeq }
-        waiters.removeAll { seq >= $0.seq && rosterSeq >= $0.rosterSeq }
-        return reached
+    /// `timeout` is to give the number of the waiter back to `giveUp`.
+    func add(
+        seq: Seq, rosterSeq: Int64, _ continuation: CheckedContinuation<Bool, Never>,
+        timeout: (UInt64) -> Scheduled<Void>
+    ) {
+        lastWaiter += 1
+        waiters[lastWaiter] = Waiter(
+            seq: seq, rosterSeq: rosterSeq, timeout: timeout(lastWaiter), continuation: continuation)
+    }
+
+    func giveUp(_ waiter: UInt64) { waiters.removeValue(forKey: waiter)?.resume(hasReached: false) }
+
+    func giveUpAll() {
+        for waiter in waiters.values { waiter.resume(hasReached: false) }
+        waiters = [:]
+    }
+
+    /// The room has come so far.
+    func reached(seq: Seq, rosterSeq: Int64) {
+        for (number, waiter) in waiters where seq >= waiter.seq && rosterSeq >= waiter.rosterSeq {
+            waiters[number] = nil
+            waiter.resume(hasReached: true)
+        }
     }
 }

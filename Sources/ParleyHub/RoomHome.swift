@@ -11,7 +11,7 @@ final class RoomHome {
     private(set) var roster: RosterMachine
     private var pacer: TickPacer
     /// Delivered by the machine, not yet broadcast.
-    private var pending: [Run] = []
+    private var pending = PendingRuns()
     /// Everything up to here was broadcast.
     private(set) var flushed: Position
 
@@ -36,13 +36,17 @@ final class RoomHome {
     // MARK: - What comes in
 
     func received(_ run: Run) {
+        // The log has it, and is read once there is room again.
+        guard !pending.isFull else { return machine.announced(run.to) }
         pending.append(contentsOf: machine.received(run))
     }
 
     /// What was read from the log after the machine's end. False when the log no longer holds what comes after it.
     func received(_ read: LogRead) -> Bool {
-        machine.readEnded()
-        guard let first = read.runs.first else { return true }
+        guard let first = read.runs.first else {
+            logReadFoundNothing()
+            return true
+        }
         let isHole = first.from > machine.end.seq + 1
         if isHole {
             pending.removeAll()
@@ -51,30 +55,35 @@ final class RoomHome {
             recent.reset(to: start.seq)
             flushed = start
         }
-        for run in read.runs { received(run) }
+        for run in read.runs { pending.append(contentsOf: machine.received(run)) }
+        machine.readEnded(foundSomething: true)
         return !isHole
     }
 
-    func logReadEnded() { machine.readEnded() }
+    func logReadFoundNothing() { machine.readEnded(foundSomething: false) }
 
     func received(_ change: RosterChange, count: Int) { roster.received(change, count: count) }
 
-    func received(_ read: RosterRead) {
-        roster.readEnded()
-        roster.received(read)
-    }
+    func received(_ read: RosterRead) { roster.received(read) }
 
-    func rosterReadEnded() { roster.readEnded() }
+    func rosterReadFoundNothing() { roster.readFoundNothing() }
 
     func announced(_ pointer: RoomPointer) {
         machine.announced(pointer.lastSeq)
         roster.announced(pointer.rosterSeq)
     }
 
-    /// Hints may have been lost: the log and the roster are to be read, whether or not anything is known to be missing.
-    var cursors: (log: Seq, roster: Int64) { (machine.end.seq, roster.seq) }
+    /// This node has written into the room, at a place that only the log knows.
+    func wroteUnseen() { machine.doubt() }
 
-    func startLogRead() -> Seq? { machine.startRead() }
+    /// Hints may have been lost: the log and the roster are to be read, whether or not anything is known to be missing.
+    func doubt() {
+        machine.doubt()
+        roster.doubt()
+    }
+
+    /// From where the log is to be read now; nil also while there is more to say than fits the next frames.
+    func startLogRead() -> Seq? { pending.isFull ? nil : machine.startRead() }
     func startRosterRead() -> Int64? { roster.startRead() }
 
     // MARK: - What goes out
@@ -84,9 +93,8 @@ final class RoomHome {
 
     /// The next update for everybody: as many runs as fit one frame. nil when there is nothing to say.
     func takeUpdate(bytesMax: Int) -> (runs: [Run], end: Position)? {
-        let runs = RunCut(bytesMax: bytesMax, takesOne: true).oldestWhole(of: pending)
+        let runs = pending.take(bytesMax: bytesMax)
         guard let last = runs.last else { return nil }
-        pending.removeFirst(runs.count)
         for run in runs { recent.append(run) }
         flushed = last.end
         return (runs, last.end)

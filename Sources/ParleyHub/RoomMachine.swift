@@ -13,21 +13,19 @@ package struct RoomMachine {
     /// Beyond a gap, ascending and without overlap.
     private var held: [Run] = []
     private var heldBytes = 0
-    /// The highest place that anybody spoke of.
-    private var announced: Seq
-    private var isReading = false
+    private var pursuit: Pursuit
 
     package init(at position: Position) {
         end = position
-        announced = position.seq
+        pursuit = Pursuit(at: position.seq)
     }
 
-    /// There is more in the log than was delivered.
-    package var isBehind: Bool { announced > end.seq }
+    /// Somebody says that there is more in the log than was delivered.
+    package var isBehind: Bool { pursuit.isBehind(end.seq) }
 
     /// A run has come in. Returns what can be delivered now, in order.
     package mutating func received(_ run: Run) -> [Run] {
-        announced = max(announced, run.to)
+        pursuit.announced(run.to)
         guard run.from <= end.seq + 1 else {
             hold(run)
             return []
@@ -47,28 +45,25 @@ package struct RoomMachine {
     }
 
     /// Somebody says that the room stands at `seq`: a hint from another node, or a snapshot.
-    package mutating func announced(_ seq: Seq) {
-        announced = max(announced, seq)
-    }
+    package mutating func announced(_ seq: Seq) { pursuit.announced(seq) }
+
+    /// There may be more than anybody has spoken of: the log is to be read in any case.
+    package mutating func doubt() { pursuit.doubt() }
 
     /// From where the log is to be read now; nil when nothing is missing or a read is under way. The caller must answer
-    /// with `readEnded`, whatever comes of it.
-    package mutating func startRead() -> Seq? {
-        guard isBehind, !isReading else { return nil }
-        isReading = true
-        return end.seq
-    }
+    /// with `readEnded` once a read has succeeded.
+    package mutating func startRead() -> Seq? { pursuit.startRead(from: end.seq) ? end.seq : nil }
 
-    /// The read is over. When the room is behind still, another one is due at once if `gotSomething`, else after a pause.
-    package mutating func readEnded() {
-        isReading = false
+    /// The read is over, and what it found was received.
+    package mutating func readEnded(foundSomething: Bool) {
+        pursuit.readEnded(at: end.seq, foundSomething: foundSomething)
     }
 
     /// The log no longer holds what comes after `end`: go on from the oldest that it does hold.
     package mutating func skip(to position: Position) {
         guard position.seq > end.seq else { return }
         end = position
-        announced = max(announced, position.seq)
+        pursuit.announced(position.seq)
         held.removeAll { $0.to <= position.seq }
         heldBytes = held.reduce(0) { $0 + $1.body.count }
     }

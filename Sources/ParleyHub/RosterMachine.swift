@@ -17,25 +17,24 @@ package struct RosterMachine {
     package private(set) var seq: Int64
     /// How many there were at `seq`, as the store counts.
     package private(set) var count: Int
-    private var announced: Int64
-    private var isReading = false
+    private var pursuit: Pursuit
     private var news = News(joined: [], left: [])
 
     package init(_ read: RosterRead) {
         seq = read.seq
         count = read.count
-        announced = read.seq
+        pursuit = Pursuit(at: read.seq)
         for change in read.changes where change.kind == .joined {
             members[change.member.clientID] = change.member
         }
     }
 
-    package var isBehind: Bool { announced > seq }
+    package var isBehind: Bool { pursuit.isBehind(seq) }
     package var hasNews: Bool { !news.isEmpty }
 
     /// A write of this node made this step.
     package mutating func received(_ change: RosterChange, count: Int) {
-        announced = max(announced, change.seq)
+        pursuit.announced(change.seq)
         guard change.seq == seq + 1 else { return }
         apply(change)
         seq = change.seq
@@ -43,25 +42,29 @@ package struct RosterMachine {
     }
 
     package mutating func received(_ read: RosterRead) {
-        announced = max(announced, read.seq)
-        guard read.seq > seq else { return }
-        for change in read.changes where change.seq > seq { apply(change) }
-        seq = read.seq
-        count = read.count
+        let isNew = read.seq > seq
+        if isNew {
+            for change in read.changes where change.seq > seq { apply(change) }
+            seq = read.seq
+            count = read.count
+        }
+        readEnded(foundSomething: isNew)
     }
 
-    package mutating func announced(_ rosterSeq: Int64) {
-        announced = max(announced, rosterSeq)
-    }
+    package mutating func announced(_ rosterSeq: Int64) { pursuit.announced(rosterSeq) }
 
-    /// From where the roster is to be read now; the caller must answer with `readEnded`.
-    package mutating func startRead() -> Int64? {
-        guard isBehind, !isReading else { return nil }
-        isReading = true
-        return seq
-    }
+    /// There may be more than anybody has spoken of: the roster is to be read in any case.
+    package mutating func doubt() { pursuit.doubt() }
 
-    package mutating func readEnded() { isReading = false }
+    /// From where the roster is to be read now. The caller must answer once a read has succeeded: with what was received,
+    /// or with `readFoundNothing`.
+    package mutating func startRead() -> Int64? { pursuit.startRead(from: seq) ? seq : nil }
+
+    package mutating func readFoundNothing() { readEnded(foundSomething: false) }
+
+    private mutating func readEnded(foundSomething: Bool) {
+        pursuit.readEnded(at: seq, foundSomething: foundSomething)
+    }
 
     /// What is to be told in this tick; it is told once.
     package mutating func takeNews() -> News {

@@ -32,6 +32,12 @@ final class HeldStore: RoomStore {
     private let rooms = MemoryRoomStore()
     private let door = NIOLockedValueBox(Door())
     private let failures = NIOLockedValueBox(0)
+    private let logFailures = NIOLockedValueBox(0)
+    private let rosterFailures = NIOLockedValueBox(0)
+    /// How often a read has failed.
+    let failed = Journal<Void>()
+    /// The bytes that each read of the log found.
+    let logReads = Journal<Int>()
     private let held = Journal<Held>()
     /// What was given to the rooms, batch by batch.
     let batches = Journal<[Append]>()
@@ -90,13 +96,21 @@ final class HeldStore: RoomStore {
         return outcomes
     }
 
-    private func mayFail() throws(StoreError) {
+    /// So many of the next reads of the log, or of rosters, fail beside those that fail with all reads.
+    func failLogReads(_ count: Int) { logFailures.withLockedValue { $0 = count } }
+    func failRosterReads(_ count: Int) { rosterFailures.withLockedValue { $0 = count } }
+
+    private func mayFail() throws(StoreError) { try mayFail(failures) }
+
+    private func mayFail(_ failures: NIOLockedValueBox<Int>) throws(StoreError) {
         let fails = failures.withLockedValue { failures in
             guard failures > 0 else { return false }
             failures -= 1
             return true
         }
-        if fails { throw .unavailable(reason: "the test said so") }
+        guard fails else { return }
+        failed.append(())
+        throw .unavailable(reason: "the test said so")
     }
 
     // MARK: - RoomStore
@@ -126,11 +140,15 @@ final class HeldStore: RoomStore {
 
     func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
         try mayFail()
-        return try await rooms.readLog(cursors)
+        try mayFail(logFailures)
+        let reads = try await rooms.readLog(cursors)
+        logReads.append(reads.flatMap(\.runs).reduce(0) { $0 + $1.body.count })
+        return reads
     }
 
     func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead] {
         try mayFail()
+        try mayFail(rosterFailures)
         return try await rooms.readRosters(cursors)
     }
 

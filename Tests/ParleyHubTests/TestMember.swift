@@ -70,6 +70,8 @@ final class TestMember: Sendable {
     let room: RoomNumber
     /// Where the client stood after its join.
     let start: Seq
+    /// How many members its join counted.
+    let count: Int
     let subscriptionID: SubscriptionID
     let frames: Journal<TestFrame>
     let loop: any EventLoop
@@ -84,6 +86,7 @@ final class TestMember: Sendable {
         self.roomID = roomID
         room = admission.enrolled.room
         start = admission.snapshot.end.seq
+        count = admission.count
         self.frames = frames
         self.loop = loop
         self.own = own
