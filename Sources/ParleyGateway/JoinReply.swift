@@ -14,7 +14,7 @@ struct JoinReply {
         after: ResumePoint?, bytesMax: Int
     ) {
         let clients = presence ? admission.roster : nil
-        let rosterBytes = clients?.reduce(0) { $0 + $1.encodedBytesMax } ?? 0
+        let rosterBytes = clients?.encodedBytesMax ?? 0
         var snapshot = admission.snapshot
         let room = bytesMax - rosterBytes - marks.refused.count * 20 - 1_024
         let continues = after != nil && snapshot.continuity == .continues
@@ -27,13 +27,6 @@ struct JoinReply {
         frame = ServerFrame.joinReply(
             id: id, roomID: roomID, clientID: clientID, count: admission.count, clients: clients, marks: marks,
             snapshot: snapshot, withValues: !continues)
-    }
-}
-
-extension Member {
-    /// What an entry of a roster takes at most: names, brackets, and a user's id of which each byte is escaped.
-    var encodedBytesMax: Int {
-        64 + clientID.text.utf8.count + (userID?.utf8.count ?? 0) * 6 + (profile?.count ?? 0)
     }
 }
 

@@ -164,7 +164,7 @@ final class Session {
                 marks: subscription.marks, presence: request.presence, after: request.after,
                 bytesMax: settings.limits.serverFrameBytes)
             sink.send(reply.frame)
-            shard.resume(subscription, after: reply.end)
+            shard.resume(subscription, after: reply.end, rosterSeq: admission.rosterSeq)
         }
     }
 
@@ -222,6 +222,7 @@ final class Session {
                 ServerFrame.membersReply(
                     id: id, roomID: room, count: page.count, clients: fitting,
                     more: page.more || fitting.count < page.members.count))
+            session.shard.toldMembers(subscription, at: page.rosterSeq)
         }
     }
 

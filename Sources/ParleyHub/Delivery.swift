@@ -6,17 +6,26 @@ import ParleyCore
 enum Delivery: Sendable {
     /// One update for all live subscriptions of a room.
     case update(RoomNumber, from: Seq, to: Seq, framed: ByteBuffer)
-    /// Who came or went. `onlyAbout`: the frame speaks of this client alone, who need not be told.
-    case presence(RoomNumber, onlyAbout: ClientID?, framed: ByteBuffer)
+    case presence(Presence)
     case page(Page)
     /// The page could not be read now.
     case pageFailed(Fetch)
     /// The client's copy cannot be continued: here is another.
-    case reset(Fetch, to: Seq, frame: ByteBuffer)
+    case reset(Fetch, to: Seq, rosterSeq: Int64, frame: ByteBuffer)
     case settled([Ticket], InputEnd)
     /// These members of the room are on other nodes, and what `tickets` stand for will not be applied. The others' claim
     /// is this one.
     case moved(RoomNumber, Set<ClientID>, claim: Int64, tickets: [Ticket])
+
+    /// Who came or went: the steps of a room's roster between two places. One follows the other without a gap.
+    struct Presence {
+        var room: RoomNumber
+        var from: Int64
+        var to: Int64
+        /// The frames speak of this client alone, who need not be told.
+        var onlyAbout: ClientID?
+        var framed: [ByteBuffer]
+    }
 
     /// What a subscription that is behind is missing.
     struct Page {
@@ -25,8 +34,10 @@ enum Delivery: Sendable {
         var to: Seq
         /// From here on the broadcasts continue it.
         var isAll: Bool
-        /// The whole roster is among the frames, or how many there are when it is too long.
-        var hasRoster: Bool
+        /// With these frames the client knows the roster up to this place; nil when they do not speak of it.
+        var rosterSeq: Int64?
+        /// The client is missing more of the roster than that.
+        var hasMorePresence = false
         var frames: [ByteBuffer]
     }
 }

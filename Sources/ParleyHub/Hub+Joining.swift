@@ -2,12 +2,14 @@ package import NIOCore
 package import ParleyCore
 import ParleyWire
 
-/// What a join has found out: enough for its reply, and for the updates to follow it without a hole.
+/// What a join has found out: enough for its reply, and for what follows it to have no hole.
 package struct Admission: Sendable {
     package var enrolled: Enrolled
     package var snapshot: Snapshot
     /// nil when the room has more members than a roster may show.
     package var roster: [Member]?
+    /// The place of the roster at which that and the count were seen.
+    package var rosterSeq: Int64
     package var count: Int
 }
 
@@ -16,7 +18,8 @@ extension Hub {
     /// subscription of `loop` unless `isRepeat`; whoever does not subscribe must call `release`.
     ///
     /// The order of the steps is what makes the join gapless: the home stands before the snapshot is read, so what comes
-    /// after the snapshot reaches the home, and the subscription is caught up from the snapshot's end by the home.
+    /// after the snapshot reaches the home, and the subscription is caught up from the snapshot's end by the home. The same
+    /// holds for the roster, from `rosterSeq`.
     package func join(
         _ enrollment: Enrollment, want: SnapshotRequest.Want, loop: any EventLoop, isRepeat: Bool
     ) async throws(StoreError) -> Admission {
@@ -30,9 +33,10 @@ extension Hub {
             let snapshot = try await store.snapshot(
                 SnapshotRequest(room: room, want: want, bytesMax: settings.limits.serverFrameBytes))
             try await reach(room, seq: 0, rosterSeq: enrolled.rosterSeq)
-            let view = await askHome(of: room) { $0.view(room, after: snapshot.end.seq) } ?? nil
+            let view = await askHome(of: room) { $0.view(room) } ?? nil
             return Admission(
-                enrolled: enrolled, snapshot: snapshot, roster: view?.roster, count: view?.count ?? enrolled.count)
+                enrolled: enrolled, snapshot: snapshot, roster: view?.roster,
+                rosterSeq: view?.rosterSeq ?? enrolled.rosterSeq, count: view?.count ?? enrolled.count)
         } catch {
             if !isRepeat { release(room, from: loop) }
             throw error
@@ -61,7 +65,7 @@ extension Hub {
     /// A page of the roster as this node knows it, sorted by id.
     package func members(
         of room: RoomNumber, after: String?, limit: Int
-    ) async -> (count: Int, members: [Member], more: Bool)? {
+    ) async -> RosterPage? {
         await askHome(of: room) { $0.membersPage(room, after: after, limit: limit) } ?? nil
     }
 
@@ -101,48 +105,39 @@ extension Hub {
 
     // MARK: - Catching up
 
-    /// Finds what a subscription is missing after `seq`: in the home's recent past, else in the log, page by page. If the
-    /// log no longer has it, the client gets a fresh copy instead.
-    func fetchPage(
-        _ fetch: Fetch, room: RoomNumber, roomID: RoomID, after seq: Seq, withRoster: Bool, loop: Int
-    ) {
+    /// Finds what a subscription is missing: in the home's recent past, else in the log, page by page. If the log no longer
+    /// has it, the client gets a fresh copy instead.
+    func fetchPage(_ fetch: Fetch) {
         Task {
             do throws(StoreError) {
-                try await reach(room, seq: seq, rosterSeq: 0)
-                let isDone = await askHome(of: room) { home in
-                    home.sendRecent(to: fetch, on: loop, room: room, after: seq, withRoster: withRoster)
-                }
+                try await reach(fetch.room, seq: fetch.after, rosterSeq: 0)
+                let isDone = await askHome(of: fetch.room) { $0.sendRecent(fetch) }
                 guard isDone != true else { return }
-                let reads = try await store.readLog([LogCursor(room: room, after: seq)])
-                let runs = reads.first?.runs.compactMap { $0.suffix(after: seq) } ?? []
-                if let first = runs.first, first.from == seq + 1 {
-                    let page = RunCut(bytesMax: settings.updateBytesMax, takesOne: true).oldestWhole(of: runs)
-                    let end = page.last?.end ?? first.end
-                    let frame = ServerFrame.update(roomID: roomID, runs: page, position: end)
-                    let delivery = Delivery.Page(
-                        fetch: fetch, to: end.seq, isAll: false, hasRoster: false, frames: [frame])
-                    post(.page(delivery), to: loop)
-                } else {
-                    try await reset(fetch, room: room, roomID: roomID, loop: loop)
-                }
+                let reads = try await store.readLog([LogCursor(room: fetch.room, after: fetch.after)])
+                let runs = reads.first?.runs.compactMap { $0.suffix(after: fetch.after) } ?? []
+                guard let first = runs.first, first.from == fetch.after + 1 else { return try await reset(fetch) }
+                let page = RunCut(bytesMax: settings.updateBytesMax, takesOne: true).oldestWhole(of: runs)
+                let end = page.last?.end ?? first.end
+                let frame = ServerFrame.update(roomID: fetch.roomID, runs: page, position: end)
+                post(.page(Delivery.Page(fetch: fetch, to: end.seq, isAll: false, frames: [frame])), to: fetch.loop)
             } catch {
-                post(.pageFailed(fetch), to: loop)
+                post(.pageFailed(fetch), to: fetch.loop)
             }
         }
     }
 
-    private func reset(
-        _ fetch: Fetch, room: RoomNumber, roomID: RoomID, loop: Int
-    ) async throws(StoreError) {
+    private func reset(_ fetch: Fetch) async throws(StoreError) {
         var snapshot = try await store.snapshot(
             SnapshotRequest(
-                room: room, want: .recent(Limits.recentDefault), bytesMax: settings.limits.serverFrameBytes / 2))
+                room: fetch.room, want: .recent(Limits.recentDefault), bytesMax: settings.limits.serverFrameBytes / 2))
         snapshot.continuity = .reset
-        let end = snapshot.end.seq
-        let view = await askHome(of: room) { $0.view(room, after: end) } ?? nil
+        guard let view = await askHome(of: fetch.room, { $0.view(fetch.room) }) ?? nil else {
+            throw .unavailable(reason: "the room has no home any more")
+        }
         observe(.clientReset)
+        let clients = fetch.rosterSeq == nil ? nil : view.roster
         let frame = ServerFrame.resetJoin(
-            roomID: roomID, count: view?.count ?? 0, clients: view?.roster, snapshot: snapshot)
-        post(.reset(fetch, to: end, frame: frame), to: loop)
+            roomID: fetch.roomID, count: view.count, clients: clients, snapshot: snapshot)
+        post(.reset(fetch, to: snapshot.end.seq, rosterSeq: view.rosterSeq, frame: frame), to: fetch.loop)
     }
 }

@@ -71,28 +71,27 @@ extension HubShard {
         readWhatIsMissing(home, room)
     }
 
-    /// What a home can tell about its room.
+    /// What a home can tell about its room's members.
     struct View {
-        var flushed: Position
         /// nil when the room has more members than a roster may show.
         var roster: [Member]?
+        var rosterSeq: Int64
         var count: Int
-        /// What was broadcast after the place in question; nil when only the log has it still.
-        var news: [Run]?
     }
 
     /// nil when the room has no home any more.
-    func view(_ room: RoomNumber, after seq: Seq) -> View? {
+    func view(_ room: RoomNumber) -> View? {
         guard let home = residences[room]?.home else { return nil }
         return View(
-            flushed: home.flushed, roster: home.roster.roster(atMost: hub.settings.limits.roster),
-            count: home.roster.count, news: home.broadcast(after: seq))
+            roster: home.roster.roster(atMost: hub.settings.limits.roster), rosterSeq: home.roster.seq,
+            count: home.roster.count)
     }
 
-    func membersPage(_ room: RoomNumber, after: String?, limit: Int) -> (count: Int, members: [Member], more: Bool)? {
+    func membersPage(_ room: RoomNumber, after: String?, limit: Int) -> RosterPage? {
         guard let home = residences[room]?.home else { return nil }
         let page = home.roster.page(after: after, limit: limit)
-        return (home.roster.count, page.members, page.more)
+        return RosterPage(
+            rosterSeq: home.roster.seq, count: home.roster.count, members: page.members, more: page.more)
     }
 
     // MARK: - What rooms learn
@@ -213,19 +212,7 @@ extension HubShard {
     }
 
     private func flush(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
-        let news = home.takeNews()
-        let roster = news.isEmpty ? nil : home.roster.roster(atMost: hub.settings.limits.roster)
-        if !news.joined.isEmpty {
-            let frame = ServerFrame.presenceJoined(
-                roomID: home.id, count: home.roster.count, joined: news.joined, clients: roster)
-            let only = news.joined.count == 1 ? news.joined.first?.clientID : nil
-            post(.presence(room, onlyAbout: only, framed: hub.settings.framed(frame)), interest)
-        }
-        if !news.left.isEmpty {
-            let frame = ServerFrame.presenceLeft(
-                roomID: home.id, left: news.left, count: home.roster.count, clients: roster)
-            post(.presence(room, onlyAbout: nil, framed: hub.settings.framed(frame)), interest)
-        }
+        if home.roster.hasNews { flushPresence(home, room, interest) }
         guard let update = home.takeUpdate(bytesMax: hub.settings.updateBytesMax), let first = update.runs.first
         else { return }
         hub.observe(.updated)
@@ -233,24 +220,33 @@ extension HubShard {
         post(.update(room, from: first.from, to: update.end.seq, framed: hub.settings.framed(frame)), interest)
     }
 
+    private func flushPresence(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
+        let frames = PresenceFrames(home, limits: hub.settings.limits)
+        let news = home.takeNews(bytesMax: frames.bytesMax)
+        let presence = Delivery.Presence(
+            room: room, from: news.from, to: news.to, onlyAbout: news.onlyClient,
+            framed: frames.telling(news).map(hub.settings.framed))
+        post(.presence(presence), interest)
+    }
+
     /// Brings a subscription up to what was broadcast, from the recent past. From then on the broadcasts continue it: they
     /// go the same way, behind this. False when only the log has what is missing.
-    func sendRecent(
-        to fetch: Fetch, on loop: Int, room: RoomNumber, after seq: Seq, withRoster: Bool
-    ) -> Bool {
-        guard let home = residences[room]?.home, let view = view(room, after: seq),
-            let runs = view.news, view.flushed.seq >= seq
+    func sendRecent(_ fetch: Fetch) -> Bool {
+        guard let home = residences[fetch.room]?.home, home.flushed.seq >= fetch.after,
+            let runs = home.broadcast(after: fetch.after)
         else { return false }
-        var frames: [ByteBuffer] = []
-        if withRoster {
-            frames.append(
-                ServerFrame.presenceJoined(
-                    roomID: home.id, count: view.count, joined: view.roster ?? [], clients: view.roster))
+        var page = Delivery.Page(fetch: fetch, to: home.flushed.seq, isAll: true, frames: [])
+        if let rosterSeq = fetch.rosterSeq {
+            let frames = PresenceFrames(home, limits: hub.settings.limits)
+            let news = home.roster.news(after: rosterSeq, bytesMax: frames.bytesMax)
+            page.rosterSeq = news.to
+            page.hasMorePresence = news.hasMore
+            if news.onlyClient != fetch.clientID { page.frames = frames.telling(news) }
         }
-        if !runs.isEmpty { frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: view.flushed)) }
-        let page = Delivery.Page(
-            fetch: fetch, to: view.flushed.seq, isAll: true, hasRoster: withRoster, frames: frames)
-        hub.post(.page(page), to: loop)
+        if !runs.isEmpty {
+            page.frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: home.flushed))
+        }
+        hub.post(.page(page), to: fetch.loop)
         return true
     }
 

@@ -57,12 +57,22 @@ package final class HubShard {
     /// The join failed: what flowed before goes on from where it stood.
     package func resumeAfterFailedJoin(_ subscription: Subscription) {
         guard case .suspended(let seq?) = subscription.flow else { return }
-        resume(subscription, after: seq)
+        resume(subscription, after: seq, rosterSeq: subscription.rosterSeq)
     }
 
-    /// The client was told everything up to `seq`; the rest follows.
-    package func resume(_ subscription: Subscription, after seq: Seq) {
+    /// The client was told everything up to `seq`, and of the roster as it was at `rosterSeq`; the rest follows.
+    package func resume(_ subscription: Subscription, after seq: Seq, rosterSeq: Int64) {
+        subscription.rosterSeq = rosterSeq
         subscription.flow = .behind(after: seq, fetch: nil)
+        catchUp(subscription)
+    }
+
+    /// The client was told of members as they were at `rosterSeq`: what it had heard of later steps before that is said
+    /// again.
+    package func toldMembers(_ subscription: Subscription, at rosterSeq: Int64) {
+        guard rosterSeq < subscription.rosterSeq else { return }
+        subscription.rosterSeq = rosterSeq
+        subscription.missedPresence = true
         catchUp(subscription)
     }
 
@@ -83,11 +93,9 @@ package final class HubShard {
 
     private func catchUp(_ subscription: Subscription) {
         guard let seq = subscription.needsPage, !subscription.sink.isCongested else { return }
-        let fetch = subscription.nextFetch()
+        let fetch = subscription.nextFetch(after: seq, loop: index)
         subscription.flow = .behind(after: seq, fetch: fetch)
-        hub.fetchPage(
-            fetch, room: subscription.room, roomID: subscription.roomID, after: seq,
-            withRoster: subscription.missedPresence, loop: index)
+        hub.fetchPage(fetch)
     }
 
     // MARK: - Deliveries to this loop
@@ -96,10 +104,10 @@ package final class HubShard {
         for delivery in deliveries {
             switch delivery {
             case .update(let room, let from, let to, let framed): broadcast(room, from: from, to: to, framed)
-            case .presence(let room, let only, let framed): tellPresence(room, onlyAbout: only, framed)
+            case .presence(let presence): tell(presence)
             case .page(let page): received(page)
             case .pageFailed(let fetch): failed(fetch)
-            case .reset(let fetch, let to, let frame): reset(fetch, to: to, frame)
+            case .reset(let fetch, let to, let rosterSeq, let frame): reset(fetch, to: to, rosterSeq, frame)
             case .settled(let tickets, let end): settle(tickets, as: end)
             case .moved(let room, let members, let claim, let tickets): moved(members, of: room, claim, tickets)
             }
@@ -123,13 +131,16 @@ package final class HubShard {
         }
     }
 
-    private func tellPresence(_ room: RoomNumber, onlyAbout client: ClientID?, _ framed: ByteBuffer) {
-        for subscription in locals[room] ?? []
-        where !subscription.isSuspended && subscription.wantsPresence && subscription.clientID != client {
-            if subscription.sink.isCongested {
+    private func tell(_ presence: Delivery.Presence) {
+        for subscription in locals[presence.room] ?? []
+        where !subscription.isSuspended && subscription.wantsPresence && subscription.rosterSeq < presence.to {
+            if subscription.rosterSeq < presence.from || subscription.sink.isCongested {
                 subscription.missedPresence = true
+                catchUp(subscription)
             } else {
-                subscription.sink.send(shared: framed)
+                subscription.rosterSeq = presence.to
+                guard subscription.clientID != presence.onlyAbout else { continue }
+                for framed in presence.framed { subscription.sink.send(shared: framed) }
             }
         }
     }
@@ -139,7 +150,10 @@ package final class HubShard {
         subscription.backoff.reset()
         for frame in page.frames { subscription.sink.send(frame) }
         // What was held back before the page came was said before the page was made.
-        if page.hasRoster { subscription.missedPresence = false }
+        if let rosterSeq = page.rosterSeq {
+            subscription.rosterSeq = max(subscription.rosterSeq, rosterSeq)
+            subscription.missedPresence = page.hasMorePresence
+        }
         subscription.flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, fetch: nil)
         catchUp(subscription)
     }
@@ -160,9 +174,11 @@ package final class HubShard {
         }
     }
 
-    private func reset(_ fetch: Fetch, to: Seq, _ frame: ByteBuffer) {
+    private func reset(_ fetch: Fetch, to: Seq, _ rosterSeq: Int64, _ frame: ByteBuffer) {
         guard let subscription = waiting(for: fetch) else { return }
         subscription.sink.send(frame)
+        // The frame may be older than what the client has heard of the roster meanwhile; the next page makes up for that.
+        subscription.rosterSeq = rosterSeq
         subscription.flow = .behind(after: to, fetch: nil)
         catchUp(subscription)
     }

@@ -100,7 +100,7 @@ final class RoomHome {
         return (runs, last.end)
     }
 
-    func takeNews() -> RosterMachine.News { roster.takeNews() }
+    func takeNews(bytesMax: Int) -> RosterMachine.News { roster.takeNews(bytesMax: bytesMax) }
 
     /// What was broadcast after `seq`; nil when only the log still has it.
     func broadcast(after seq: Seq) -> [Run]? { recent.after(seq) }

@@ -6,12 +6,6 @@ package struct SubscriptionID: Hashable, Sendable {
     package init(_ value: UInt64) { self.value = value }
 }
 
-/// One question of a subscription for what it is missing.
-package struct Fetch: Hashable, Sendable {
-    let subscription: SubscriptionID
-    let number: UInt64
-}
-
 /// The socket of a subscription, as the hub sees it. Lives on one event loop.
 package protocol FrameSink: AnyObject {
     /// One frame of JSON text for this client alone: a reply, an acknowledgement, an error. Never dropped.
@@ -49,7 +43,9 @@ package final class Subscription {
     package internal(set) var ledger: Ledger
     package internal(set) var flow: Flow = .suspended(after: nil)
     package var wantsPresence = true
-    /// Presence frames were held back while the socket was congested.
+    /// The client knows the roster up to here.
+    package internal(set) var rosterSeq: Int64
+    /// Presence frames did not reach the client.
     var missedPresence = false
     private var lastFetch: UInt64 = 0
     /// Between pages that cannot be read.
@@ -68,6 +64,7 @@ package final class Subscription {
         self.sink = sink
         self.room = enrolled.room
         self.claim = enrolled.claim
+        self.rosterSeq = enrolled.rosterSeq
         self.ledger = Ledger(marks: enrolled.marks, inFlightMax: inFlightMax)
     }
 
@@ -94,9 +91,12 @@ package final class Subscription {
         }
     }
 
-    func nextFetch() -> Fetch {
+    /// Another question for what comes after `seq`. `loop`: the one on which the subscription lives.
+    func nextFetch(after seq: Seq, loop: Int) -> Fetch {
         lastFetch += 1
-        return Fetch(subscription: id, number: lastFetch)
+        return Fetch(
+            subscription: id, number: lastFetch, loop: loop, clientID: clientID, room: room, roomID: roomID, after: seq,
+            rosterSeq: wantsPresence ? rosterSeq : nil)
     }
 
     /// How long to wait before a page is asked for that could not be read.
@@ -122,7 +122,7 @@ package final class Subscription {
     var needsPage: Seq? {
         switch flow {
         case .behind(let after, nil): after
-        case .live(let after): missedPresence ? after : nil
+        case .live(let after): missedPresence && wantsPresence ? after : nil
         case .suspended, .behind(_, .some): nil
         }
     }

@@ -8,7 +8,7 @@ extension ServerFrame {
         id: Int64?, roomID: RoomID, clientID: ClientID, count: Int, clients: [Member]?, marks: Marks,
         snapshot: Snapshot, withValues: Bool
     ) -> ByteBuffer {
-        frame("join", id: id, roomID: roomID, capacity: snapshot.bodyBytes + clients.rosterBytes) { out in
+        frame("join", id: id, roomID: roomID, capacity: snapshot.bodyBytes + (clients?.encodedBytesMax ?? 0)) { out in
             out.member("clientId", string: clientID.text)
             out.member("count", integer: count)
             out.members(of: marks)
@@ -19,7 +19,7 @@ extension ServerFrame {
 
     /// A fresh copy for a client that is too far behind.
     public static func resetJoin(roomID: RoomID, count: Int, clients: [Member]?, snapshot: Snapshot) -> ByteBuffer {
-        frame("join", roomID: roomID, capacity: snapshot.bodyBytes + clients.rosterBytes) { out in
+        frame("join", roomID: roomID, capacity: snapshot.bodyBytes + (clients?.encodedBytesMax ?? 0)) { out in
             out.member("count", integer: count)
             out.clients(clients)
             out.state(snapshot, withValues: true)
@@ -27,7 +27,7 @@ extension ServerFrame {
     }
 
     public static func presenceJoined(roomID: RoomID, count: Int, joined: [Member], clients: [Member]?) -> ByteBuffer {
-        frame("join", roomID: roomID, capacity: Optional(joined).rosterBytes + clients.rosterBytes) { out in
+        frame("join", roomID: roomID, capacity: joined.encodedBytesMax + (clients?.encodedBytesMax ?? 0)) { out in
             out.member("count", integer: count)
             out.name("joined")
             out.array(joined) { $0.entry($1) }
@@ -36,7 +36,7 @@ extension ServerFrame {
     }
 
     public static func presenceLeft(roomID: RoomID, left: [ClientID], count: Int, clients: [Member]?) -> ByteBuffer {
-        frame("leave", roomID: roomID, capacity: left.count * 32 + clients.rosterBytes) { out in
+        frame("leave", roomID: roomID, capacity: left.count * 32 + (clients?.encodedBytesMax ?? 0)) { out in
             out.name("left")
             out.array(left) { $0.string($1.text) }
             out.member("count", integer: count)
@@ -81,7 +81,7 @@ extension ServerFrame {
 
     public static func membersReply(id: Int64?, roomID: RoomID, count: Int, clients: [Member], more: Bool) -> ByteBuffer
     {
-        frame("members", id: id, roomID: roomID, capacity: Optional(clients).rosterBytes) { out in
+        frame("members", id: id, roomID: roomID, capacity: clients.encodedBytesMax) { out in
             out.member("count", integer: count)
             out.clients(clients)
             out.member("more", bool: more)
@@ -91,10 +91,4 @@ extension ServerFrame {
 
 extension Snapshot {
     fileprivate var bodyBytes: Int { runs.reduce(0) { $0 + $1.body.count + 1 } }
-}
-
-extension [Member]? {
-    fileprivate var rosterBytes: Int {
-        self?.reduce(0) { $0 + 96 + ($1.profile?.count ?? 0) + ($1.userID?.utf8.count ?? 0) } ?? 0
-    }
 }

@@ -55,11 +55,19 @@ struct TestHub: Sendable {
 
     /// Joins a room that is made if need be.
     func join(
-        _ room: String, as name: String, loop: Int = 0, after: Seq? = nil
+        _ room: String, as name: String, loop: Int = 0, after: Seq? = nil, profile: String? = nil,
+        presence: Bool = true, meanwhile: () async throws -> Void = {}
     ) async throws -> TestMember {
         let id = try await self.room(room)
-        let member = try await TestMember.join(hub, room: id, name: name, on: loops[loop], after: after)
+        let member = try await TestMember.join(
+            hub, room: id, name: name, on: loops[loop], after: after, profile: profile, presence: presence,
+            meanwhile: meanwhile)
         members.append(member)
         return member
+    }
+
+    func leave(_ member: TestMember) async throws {
+        try await member.unsubscribe()
+        try await hub.leave(Withdrawal(room: member.room, session: member.session.key))
     }
 }

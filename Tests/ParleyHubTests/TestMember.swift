@@ -25,16 +25,19 @@ struct TestFrame: Sendable {
         var count: Int?
         var joined: [Entry]?
         var left: [String]?
+        var clients: [Entry]?
         var state: State?
     }
 
     let content: Content?
+    let bytes: Int
     let isShared: Bool
     /// Where its bytes lie: the same for frames that share them.
     let address: UInt
 
     init(_ buffer: ByteBuffer, isShared: Bool) {
         content = try? JSONDecoder().decode(Content.self, from: Data(buffer.readableBytesView))
+        bytes = buffer.readableBytes
         self.isShared = isShared
         address = buffer.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) }
     }
@@ -93,25 +96,47 @@ final class TestMember: Sendable {
         self.subscriptionID = subscriptionID
     }
 
+    /// `meanwhile` happens when the join is decided and the client not subscribed yet.
     static func join(
-        _ hub: Hub, room: RoomID, name: String, on loop: any EventLoop, after: Seq?
+        _ hub: Hub, room: RoomID, name: String, on loop: any EventLoop, after: Seq?, profile: String? = nil,
+        presence: Bool = true, meanwhile: () async throws -> Void = {}
     ) async throws -> TestMember {
         var random = SeededGenerator(seed: .random(in: .min ... .max))
         let session = SessionIdentity(key: .random(using: &random), clientID: try #require(ClientID(name)))
         let admission = try await hub.join(
-            Enrollment(room: room, session: session), want: after.map { .after(.seq($0)) } ?? .recent(0), loop: loop,
-            isRepeat: false)
+            Enrollment(room: room, session: session, profile: profile.map { Array($0.utf8) }),
+            want: after.map { .after(.seq($0)) } ?? .recent(0), loop: loop, isRepeat: false)
+        try await meanwhile()
         let frames = Journal<TestFrame>()
         return try await loop.submit {
             let shard = try #require(hub.shard(on: loop))
             let sink = Sink(journal: frames)
             let subscription = shard.subscribe(
                 clientID: session.clientID, roomID: room, enrolled: admission.enrolled, sink: sink)
-            shard.resume(subscription, after: admission.snapshot.end.seq)
+            subscription.wantsPresence = presence
+            shard.resume(subscription, after: admission.snapshot.end.seq, rosterSeq: admission.rosterSeq)
             return TestMember(
                 session: session, admission: admission, roomID: room, frames: frames, loop: loop,
                 own: NIOLoopBound((shard, subscription, sink), eventLoop: loop), subscriptionID: subscription.id)
         }.get()
+    }
+
+    /// Joins again on the same socket. `meanwhile` happens when the join is decided and its reply is not sent yet.
+    func joinAgain(_ hub: Hub, meanwhile: () async throws -> Void) async throws {
+        try await loop.submit { self.own.value.shard.suspend(self.own.value.subscription) }.get()
+        let admission = try await hub.join(
+            Enrollment(room: roomID, session: session), want: .recent(0), loop: loop, isRepeat: true)
+        try await meanwhile()
+        try await loop.submit {
+            let (shard, subscription, _) = self.own.value
+            subscription.rejoined(admission.enrolled)
+            shard.resume(subscription, after: admission.snapshot.end.seq, rosterSeq: admission.rosterSeq)
+        }.get()
+    }
+
+    /// Members as they were at this place of the roster are told to the client.
+    func toldMembers(at rosterSeq: Int64) async throws {
+        try await loop.submit { self.own.value.shard.toldMembers(self.own.value.subscription, at: rosterSeq) }.get()
     }
 
     /// Sends a message as a gateway does. Returns what the ledger says of the id.
@@ -157,7 +182,7 @@ final class TestMember: Sendable {
             sink.isCongested = false
             shard.sinkDrained(subscription)
             shard.suspend(subscription)
-            shard.resume(subscription, after: seq)
+            shard.resume(subscription, after: seq, rosterSeq: subscription.rosterSeq)
         }.get()
     }
 
@@ -206,6 +231,11 @@ final class TestMember: Sendable {
         let frames = await frames.wait { $0.count { $0.content?.method == "error" } >= count }
         return frames.compactMap { frame in frame.content?.code.map { ($0, frame.content?.id) } }
     }
+
+    /// Everybody of whom it was told that they came.
+    var joined: [String] { frames.entries.flatMap { $0.content?.joined?.map(\.clientId) ?? [] } }
+    /// Everybody of whom it was told that they went.
+    var left: [String] { frames.entries.flatMap { $0.content?.left ?? [] } }
 
     var updates: [TestFrame] { frames.entries.filter { $0.content?.method == "update" } }
 }
