@@ -236,7 +236,8 @@ extension HubShard {
             let runs = home.broadcast(after: fetch.after)
         else { return false }
         var page = Delivery.Page(fetch: fetch, to: home.flushed.seq, isAll: true, frames: [])
-        if let rosterSeq = fetch.rosterSeq {
+        page.rosterSeq = fetch.rosterSeq
+        if let rosterSeq = fetch.rosterSeq, rosterSeq < home.roster.told {
             let frames = PresenceFrames(home, limits: hub.settings.limits)
             let news = home.roster.news(after: rosterSeq, bytesMax: frames.bytesMax)
             page.rosterSeq = news.to

@@ -136,7 +136,8 @@ package final class HubShard {
         where !subscription.isSuspended && subscription.wantsPresence && subscription.rosterSeq < presence.to {
             if subscription.rosterSeq < presence.from || subscription.sink.isCongested {
                 subscription.missedPresence = true
-                catchUp(subscription)
+                // Whoever is behind has a page before it anyway.
+                if case .live = subscription.flow { catchUp(subscription) }
             } else {
                 subscription.rosterSeq = presence.to
                 guard subscription.clientID != presence.onlyAbout else { continue }
@@ -149,8 +150,9 @@ package final class HubShard {
         guard let subscription = waiting(for: page.fetch) else { return }
         subscription.backoff.reset()
         for frame in page.frames { subscription.sink.send(frame) }
-        // What was held back before the page came was said before the page was made.
-        if let rosterSeq = page.rosterSeq {
+        // What was held back before the page came was said before the page was made. A page of members may have taken the
+        // client further back than this one begins.
+        if let rosterSeq = page.rosterSeq, let known = page.fetch.rosterSeq, known <= subscription.rosterSeq {
             subscription.rosterSeq = max(subscription.rosterSeq, rosterSeq)
             subscription.missedPresence = page.hasMorePresence
         }

@@ -95,6 +95,9 @@ struct HubPresenceTests {
             try await ann.isLive()
             try await ann.toldMembers(at: page.rosterSeq + 1)
             #expect(ann.left == ["bob", "bob"])
+            // Once more while a page is under way that was asked for before.
+            try await ann.toldMembersBehindPage(at: page.rosterSeq)
+            await ann.frames.wait { $0.count { $0.content?.left == ["bob"] } == 3 }
         }
     }
 

@@ -139,6 +139,15 @@ final class TestMember: Sendable {
         try await loop.submit { self.own.value.shard.toldMembers(self.own.value.subscription, at: rosterSeq) }.get()
     }
 
+    /// The same, with a page asked for just before.
+    func toldMembersBehindPage(at rosterSeq: Int64) async throws {
+        try await loop.submit {
+            let (shard, subscription, _) = self.own.value
+            shard.resume(subscription, after: self.start, rosterSeq: subscription.rosterSeq)
+            shard.toldMembers(subscription, at: rosterSeq)
+        }.get()
+    }
+
     /// Sends a message as a gateway does. Returns what the ledger says of the id.
     @discardableResult
     func send(_ message: String, id: Int64? = nil) async throws -> Ledger.Verdict {
