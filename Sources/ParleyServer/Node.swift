@@ -20,6 +20,8 @@ public enum Node {
         NIOSingletons.groupLoopCountSuggestion = configuration.eventLoops
         let group = MultiThreadedEventLoopGroup.singleton
 
+        let address = ListeningAddress(host: configuration.host, port: configuration.port)
+        try await address.check(on: group)
         let storage = try await Storage.open(configuration, logger: logger)
         let observation = Observation()
         let hub = try await Hub.make(
@@ -46,13 +48,8 @@ public enum Node {
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger)))
         do {
             try await services.run()
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw StartFailure(
-                "port \(configuration.port) on \(configuration.host) is in use by another process; choose another with --port"
-            )
-        } catch let error as IOError where error.errnoCode == EADDRNOTAVAIL || error.errnoCode == EACCES {
-            throw StartFailure(
-                "cannot listen on \(configuration.host):\(configuration.port): \(error.localizedDescription)")
+        } catch {
+            throw address.failure(error) ?? error
         }
     }
 

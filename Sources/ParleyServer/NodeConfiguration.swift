@@ -49,6 +49,7 @@ public struct NodeConfiguration: Sendable {
                 + "or --store memory for one process without one"
         }
         if nodeName.isEmpty || nodeName.utf8.count > 64 { return "--node-name must have 1 to 64 bytes" }
+        if host.isEmpty { return "--host must be an address to listen on, or a name of one" }
         let bounds: [(String, Int, ClosedRange<Int>)] = [
             ("--port", port, 0...65_535), ("--poll-ms", pollMs, 10...60_000), ("--tick-ms", tickMs, 1...1_000),
             ("--grace-ms", graceMs, 100...3_600_000), ("--lease-ms", leaseMs, 1_000...600_000),

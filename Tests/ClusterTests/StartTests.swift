@@ -46,13 +46,28 @@ struct StartTests {
             says: ["127.0.0.1"])
     }
 
-    @Test("with a port that is in use")
+    @Test("with a port that is in use, without a trace in the database")
     func portInUse() async throws {
         let node = try await TestNode.start("n1", ["--store", "memory"])
-        check(
-            try await serve(["--allow-anonymous", "--store", "memory", "--port", "\(node.port)"]), code: 69,
-            says: ["\(node.port)", "in use", "--port"])
+        let url = try await TestPostgres.shared.makeDatabase()
+        for store in [["--store", "memory"], ["--database-url", url]] {
+            check(
+                try await serve(["--allow-anonymous", "--log-level", "info", "--port", "\(node.port)"] + store),
+                code: 69, says: ["\(node.port)", "in use", "--port"])
+        }
+        let list = try await Command(TestNode.executable.path, ["nodes", "--database-url", url])
+            .run(within: .seconds(60))
+        #expect(!list.output.contains("gone") && !list.output.contains("alive"), "\(list.output)")
         await node.kill()
+    }
+
+    @Test("with an address that is not there, or none")
+    func address() async throws {
+        let memory = ["--allow-anonymous", "--store", "memory"]
+        check(try await serve(memory + ["--host", ""]), code: 64, says: ["--host"])
+        for host in ["nohost.invalid", "192.0.2.1"] {
+            check(try await serve(memory + ["--host", host]), code: 69, says: [host, "--host"])
+        }
     }
 
     @Test("without the right to make the schema")
