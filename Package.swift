@@ -101,6 +101,9 @@ let package = Package(
         .testTarget(
             name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
+        .testTarget(
+            name: "ParleyGatewayTests",
+            dependencies: ["ParleyGateway", "ParleyCore", nio, nioHTTP, nioEmbedded, crypto], swiftSettings: strict),
         .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
         .testTarget(
             name: "ParleyClientTests", dependencies: ["ParleyClient", "ParleyCore", nio, nioPosix, nioLocks],

@@ -77,6 +77,7 @@ private enum Base64URL {
             })
     }
 
+    /// nil for what `encode` does not make: of several texts that stand for the same bytes one is right.
     static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         var standard = text.map { byte in
             switch byte {
@@ -86,6 +87,8 @@ private enum Base64URL {
             }
         }
         while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
-        return Data(base64Encoded: Data(standard)).map { Array($0) }
+        guard let bytes = Data(base64Encoded: Data(standard)).map({ Array($0) }), encode(bytes).utf8.elementsEqual(text)
+        else { return nil }
+        return bytes
     }
 }
