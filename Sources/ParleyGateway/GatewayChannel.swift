@@ -34,8 +34,9 @@ package struct GatewayChannel: HTTPChannelHandler {
             let congestion = gateway.settings.congestionBytes
             try channel.syncOptions?.setOption(
                 .writeBufferWaterMark, value: .init(low: congestion.lowerBound, high: congestion.upperBound))
+            let http = HTTPConnectionHandler()
             let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Outcome>(
-                upgraders: [upgrader()],
+                upgraders: [upgrader(after: NIOLoopBound(http, eventLoop: channel.eventLoop))],
                 notUpgradingCompletionHandler: { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
@@ -45,11 +46,15 @@ package struct GatewayChannel: HTTPChannelHandler {
                                 configuration: .init(isOutboundHalfClosureEnabled: true)))
                     }
                 })
+            var pipeline = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
+            // Done by our own handler, which ends the connection too.
+            pipeline.enableErrorHandling = false
             let outcome = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-                configuration: .init(upgradeConfiguration: upgrade))
+                configuration: pipeline)
             let upgradeHandler = try channel.pipeline.syncOperations.handler(
                 type: NIOTypedHTTPServerUpgradeHandler<Outcome>.self)
-            try channel.pipeline.syncOperations.addHandler(UpgradeFilter(), position: .before(upgradeHandler))
+            try channel.pipeline.syncOperations.addHandlers(
+                [http, UpgradeFilter()], position: .before(upgradeHandler))
             return Value(outcome: outcome, channel: channel)
         }
     }
@@ -67,15 +72,19 @@ package struct GatewayChannel: HTTPChannelHandler {
         }
     }
 
-    private func upgrader() -> WebSocketUpgrader<SocketCredentials, Outcome> {
+    /// - Parameter http: What must be gone before the first bytes that are not HTTP.
+    private func upgrader(
+        after http: NIOLoopBound<HTTPConnectionHandler>
+    ) -> WebSocketUpgrader<SocketCredentials, Outcome> {
         let gateway = gateway
         let limits = gateway.settings.limits
         return WebSocketUpgrader(
             configuration: WebSocketConfiguration(messageBytesMax: limits.frameBytes, acceptsBinary: false),
-            accept: { head, _, _ in
+            accept: { head, _, channel in
                 guard head.uri.prefix(while: { $0 != "?" }) == "/ws" else {
                     return .refuse(WebSocketHandshake.Refusal(status: .notFound))
                 }
+                channel.pipeline.syncOperations.removeHandler(http.value, promise: nil)
                 let credentials = SocketCredentials(head)
                 return .accept(
                     credentials, subprotocol: credentials.asksForSubprotocol ? SocketCredentials.subprotocol : nil)

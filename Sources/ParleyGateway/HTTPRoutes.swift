@@ -17,26 +17,32 @@ package struct HTTPRoutes: Sendable {
     }
 
     package func router() -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
+        router.add(middleware: OnlyGet(paths: Set(PageRoutes.paths + [ws, live, ready, metricsPage])))
         PageRoutes.add(to: router)
-        router.get("/ws") { _, _ in
+        router.get(RouterPath(ws)) { _, _ in
             var response = Response.text("this is a WebSocket: connect to it as one\n", status: .upgradeRequired)
             response.headers[.upgrade] = "websocket"
             return response
         }
-        router.get("/health/live") { _, _ in Response.text("live\n") }
-        router.get("/health/ready") { _, _ in
+        router.get(RouterPath(live)) { _, _ in Response.text("live\n") }
+        router.get(RouterPath(ready)) { _, _ in
             if gateway.isDraining { return Response.text("draining\n", status: .serviceUnavailable) }
             guard isStoreReachable() else {
                 return Response.text("the database cannot be reached\n", status: .serviceUnavailable)
             }
             return Response.text("ready\n")
         }
-        router.get("/metrics") { _, _ in
+        router.get(RouterPath(metricsPage)) { _, _ in
             Response.text(metrics(), type: "text/plain; version=0.0.4; charset=utf-8")
         }
         return router
     }
+
+    private let ws = "/ws"
+    private let live = "/health/live"
+    private let ready = "/health/ready"
+    private let metricsPage = "/metrics"
 }
 
 extension Response {

@@ -14,10 +14,11 @@ struct PageRoutes: Sendable {
         PageFile("/chat.svg", "image/svg+xml", PackageResources.chat_svg),
     ]
 
+    static var paths: [String] { files.map(\.path.description) }
+
     static func add(to router: Router<BasicRequestContext>) {
         for file in files {
             router.get(file.path) { request, _ in file.response(to: request) }
-            router.head(file.path) { request, _ in file.response(to: request).createHeadResponse() }
         }
     }
 }
