@@ -36,7 +36,8 @@ struct LocalClusterTests {
             #expect(try await process.hasEnded(within: .seconds(10)))
         }
         #expect(try await cluster.status().parts.map(\.state) == [.down, .ready, .down, .down])
-        await #expect(throws: LocalServiceError.self) { try await cluster.kill(["2"]) }
+        let idle = await #expect(throws: LocalServiceError.self) { try await cluster.kill(["2"]) }
+        #expect(idle?.reason.contains("restart n2 --folder \(cluster.path)'") == true, "\(idle?.reason ?? "")")
         try await cluster.up(ClusterRequest())
         let second = try await cluster.status()
         #expect(second.isAllReady)

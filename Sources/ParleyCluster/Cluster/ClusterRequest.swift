@@ -19,9 +19,10 @@ public struct ClusterRequest: Sendable {
     /// - Parameters:
     ///   - stored: those of the last `up`, if no `down` came after it.
     ///   - isRunning: whether anything of it runs.
+    ///   - down: how to type the command that ends it.
     /// - Throws: `usage` naming what does not fit.
     func settings(
-        stored: ClusterSettings?, isRunning: Bool
+        stored: ClusterSettings?, isRunning: Bool, down: String = "'parley cluster down'"
     ) throws(LocalServiceError) -> ClusterSettings {
         var settings = stored ?? ClusterSettings()
         settings.nodes = nodes ?? settings.nodes
@@ -55,7 +56,7 @@ public struct ClusterRequest: Sendable {
             throw LocalServiceError(
                 .usage,
                 "a cluster runs here with other settings (\(differences.joined(separator: ", "))): "
-                    + "end it first with 'parley cluster down', or leave these options out")
+                    + "end it first with \(down), or leave these options out")
         }
         return wanted
     }

@@ -23,7 +23,7 @@ extension LocalCluster {
             try folder.remove()
             say("\(folder.path) removed")
         } else if Folder.exists(folder.postgres) {
-            say("the data stays in \(folder.postgres); 'parley cluster down --delete' removes it")
+            say("the data stays in \(folder.postgres); \(command("down --delete")) removes it")
         }
     }
 
@@ -68,7 +68,7 @@ extension LocalCluster {
             let node = node(number, settings)
             guard try await node.stop(SIGKILL, within: ClusterService.killBound) != nil else {
                 throw LocalServiceError(
-                    .failed, "\(node.name) does not run: 'parley cluster restart \(node.name)' starts it")
+                    .failed, "\(node.name) does not run: \(command("restart \(node.name)")) starts it")
             }
             say("\(node.name) killed")
         }
@@ -80,7 +80,7 @@ extension LocalCluster {
         let lock = try await lock()
         defer { withExtendedLifetime(lock) {} }
         if let postgres = postgres(settings), postgres.running == nil {
-            throw LocalServiceError(.failed, "PostgreSQL does not run: 'parley cluster up' starts what is missing")
+            throw LocalServiceError(.failed, "PostgreSQL does not run: \(command("up")) starts what is missing")
         }
         let hasProxy = proxy(settings).process != nil
         for (place, number) in try names.map(settings.node(named:)).enumerated() {

@@ -12,7 +12,7 @@ extension LocalCluster {
         defer { withExtendedLifetime(lock) {} }
         let stored = try folder.readSettings()
         let isRunning = stored.map(isAnythingRunning) ?? false
-        let settings = try request.settings(stored: stored, isRunning: isRunning)
+        let settings = try request.settings(stored: stored, isRunning: isRunning, down: command("down"))
         try checkNeeds(settings)
         try folder.write(settings)
         do {
@@ -116,7 +116,7 @@ extension LocalCluster {
                 throw LocalServiceError(
                     .failed,
                     "\(service.name) runs but was not ready within \(Self.readyBound): \(service.logTail(from: start?.logOffset ?? 0))\n"
-                        + "Try 'parley cluster restart \(service.name)', or 'parley cluster down' and 'up'.")
+                        + "Try \(command("restart \(service.name)")), or \(command("down")) and 'up'.")
             }
             try await Task.sleep(for: .milliseconds(30))
         }

@@ -29,6 +29,12 @@ public struct LocalCluster: Sendable {
         self.say = say
     }
 
+    /// How to type a command for this cluster: with the folder, unless it is the one that is meant without.
+    func command(_ command: String) -> String {
+        folder.path == ClusterFolder(Self.folderName).path
+            ? "'parley cluster \(command)'" : "'parley cluster \(command) --folder \(folder.path)'"
+    }
+
     /// Where everything of this cluster is.
     public var path: String { folder.path }
 
@@ -43,7 +49,7 @@ public struct LocalCluster: Sendable {
         guard let settings = try folder.readSettings() else {
             throw LocalServiceError(
                 .unavailable,
-                "no cluster in \(folder.path): start one with 'parley cluster up', or say where with --folder")
+                "no cluster in \(folder.path): start one with \(command("up")), or say where with --folder")
         }
         return settings
     }
