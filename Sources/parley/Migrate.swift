@@ -11,7 +11,10 @@ struct Migrate: AsyncParsableCommand {
         discussion: "Any number of these, and of nodes that start, may run at once: they take turns.")
 
     @OptionGroup var database: DatabaseOption
-    @Flag(help: "Only say what is applied and what is pending; exit code 1 when something is pending.")
+    @Flag(
+        help:
+            "Only say what is applied and what is pending; exit code 1 when something is pending, 69 when the database is newer than this program."
+    )
     var status = false
     @Flag(help: "Check everything, the rights included, and say what would be applied.")
     var dryRun = false
@@ -26,6 +29,7 @@ struct Migrate: AsyncParsableCommand {
                 let status = try await migrator.status()
                 for migration in status.applied { print("applied  \(migration.number) \(migration.name)") }
                 for migration in status.pending { print("pending  \(migration.number) \(migration.name)") }
+                try status.check(notNewerThan: Schema.migrations)
                 guard status.pending.isEmpty else { throw ExitCode.failure }
             } else {
                 let migrations = try await migrator.migrate(dryRun: dryRun)

@@ -86,5 +86,23 @@ struct PeopleTests {
         let finished = try await Command(TestNode.executable.path, command + ["--url", url]).run(within: .seconds(60))
         #expect(finished.exitCode == 69)
         #expect(finished.errors.contains(url) && finished.errors.contains("--url"), "\(finished.errors)")
+        #expect(finished.errors.contains("connection refused;"), "\(finished.errors)")
+    }
+
+    @Test("a database without the schema, or that one may not read, is told with what to do")
+    func noSchema() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("app")
+        let url = try server.url(database: "app")
+        for command in ["rooms", "nodes"] {
+            let finished = try await parley(command, "--database-url", url)
+            #expect(finished.exitCode == 69 && finished.errors.contains("run `parley migrate`"), "\(finished)")
+        }
+        _ = try await parley("migrate", "--database-url", url)
+        _ = try await server.query("CREATE ROLE poor LOGIN")
+        let finished = try await parley("rooms", "--database-url", url.replacing("parley@", with: "poor@"))
+        #expect(finished.exitCode == 69 && finished.errors.contains("GRANT USAGE ON SCHEMA parley"), "\(finished)")
+        _ = try await server.stop(.immediate)
     }
 }

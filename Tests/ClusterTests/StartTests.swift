@@ -32,9 +32,18 @@ struct StartTests {
     func wrongDatabase() async throws {
         let url = try await TestPostgres.shared.makeDatabase()
         let wrong = url.replacing(url.split(separator: "/").last ?? "", with: "no_such_database")
+        let nobody = url.replacing("parley@", with: "nobody_here@")
+        let start = ContinuousClock.now
         check(
             try await serve(["--allow-anonymous", "--database-url", wrong]), code: 69,
             says: ["no_such_database", "does not exist"])
+        check(
+            try await serve(["--allow-anonymous", "--database-url", nobody]), code: 69,
+            says: ["nobody_here", "does not exist"])
+        #expect(ContinuousClock.now - start < .seconds(9), "what lasts is not tried again")
+        check(
+            try await serve(["--allow-anonymous", "--database-url", "postgresql://h/x?sslmod=off"]), code: 69,
+            says: ["invalid URI query parameter", "sslmod"])
     }
 
     @Test("with a server that is not there")
@@ -79,6 +88,17 @@ struct StartTests {
         let url = try server.url(database: "rights").replacing("parley@", with: "poor@")
         check(
             try await serve(["--allow-anonymous", "--database-url", url]), code: 69, says: ["poor", "GRANT CREATE"])
+        _ = try await Command(
+            TestNode.executable.path, ["migrate", "--database-url", try server.url(database: "rights")]
+        ).run(within: .seconds(60))
+        check(
+            try await serve(["--allow-anonymous", "--database-url", url]), code: 69,
+            says: ["poor", "GRANT USAGE ON SCHEMA parley TO poor"])
+        _ = try await server.query("GRANT USAGE ON SCHEMA parley TO poor", database: "rights")
+        _ = try await server.query("GRANT SELECT ON ALL TABLES IN SCHEMA parley TO poor", database: "rights")
+        check(
+            try await serve(["--allow-anonymous", "--database-url", url]), code: 69,
+            says: ["poor", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"])
         _ = try await server.stop(.immediate)
     }
 
@@ -96,6 +116,10 @@ struct StartTests {
             """, database: "newer")
         check(
             try await serve(["--allow-anonymous", "--database-url", url]), code: 69, says: ["9999", "newer Parley"])
+        let status = try await Command(TestNode.executable.path, ["migrate", "--status", "--database-url", url])
+            .run(within: .seconds(60))
+        #expect(status.output.contains("applied  1 initial\n"))
+        check(status, code: 69, says: ["9999", "newer Parley"])
         _ = try await server.stop(.immediate)
     }
 

@@ -28,6 +28,10 @@ public struct ConnectionSettings: Sendable {
     /// How long sent bytes may stay unacknowledged by the peer's kernel.
     public var tcpUserTimeout: Duration = .seconds(10)
 
+    /// A database or role that is not there, or a wrong password, ends the connection for good. Right for a command that a
+    /// person waits for; a node that runs waits until an administrator has put it right.
+    public var isRefusalFinal = false
+
     /// Set with `set_config` on each new connection, not by the `options` of the start packet, which a pooler may
     /// refuse and a URL may hold already: `["statement_timeout": "30s", "synchronous_commit": "on"]`.
     public var sessionSettings: [String: String] = [:]

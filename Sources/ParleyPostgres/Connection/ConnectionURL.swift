@@ -8,7 +8,7 @@ struct ConnectionURL: Sendable {
     /// By how many places the lists of hosts are turned.
     private var turned = 0
 
-    /// nil when libpq cannot read it. libpq's own message is left out: it quotes the URL.
+    /// nil when libpq cannot read it.
     init?(_ text: String) {
         guard let options = PQconninfoParse(text, nil) else { return nil }
         defer { PQconninfoFree(options) }
@@ -20,6 +20,25 @@ struct ConnectionURL: Sendable {
         }
         self.text = text
         self.keywords = keywords
+    }
+
+    /// Why libpq cannot read a text. It quotes parts of it, which could be those of a password: they are left out,
+    /// except for single characters and, where no password is, names.
+    static func problem(_ text: String) -> String {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(text, &message) else {
+            defer { PQfreemem(message) }
+            let line = message.map { String(cString: $0).inOneLine } ?? "out of memory"
+            let mayHoldPassword = text.contains("pass") || text.contains("@")
+            let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+            return parts.enumerated().map { place, part in
+                let isQuoted = place % 2 == 1
+                let isName = part.utf8.count <= 32 && part.utf8.allSatisfy { $0 == 95 || (97...122).contains($0) }
+                return !isQuoted || part.count == 1 || (isName && !mayHoldPassword) ? String(part) : "…"
+            }.joined(separator: "\"")
+        }
+        PQconninfoFree(options)
+        return "it can be read"
     }
 
     /// Without the password, for logs.

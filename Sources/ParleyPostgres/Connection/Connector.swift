@@ -23,8 +23,10 @@ struct Connector {
         let deadline = ContinuousClock.now + settings.connectTimeout
         guard let connection = start() else { throw .unavailable(reason: "out of memory") }
         let link = Link(owning: connection, logger: logger)
+        link.showsSQLState(true)
         guard !link.isFailed else { throw .unavailable(reason: link.errorMessage) }
         try logIn(link, waiting, deadline)
+        link.showsSQLState(false)
         guard link.becomeNonBlocking() else { throw .unavailable(reason: link.errorMessage) }
         if !settings.sessionSettings.isEmpty {
             let dialogue = Dialogue(link: link, waiting: waiting, deadline: deadline)
@@ -58,9 +60,15 @@ struct Connector {
             case PGRES_POLLING_READING: events = POLLIN
             case PGRES_POLLING_WRITING: events = POLLOUT
             case PGRES_POLLING_OK: return
-            default: throw .unavailable(reason: link.errorMessage)
+            default: throw refused(link)
             }
         }
+    }
+
+    private func refused(_ link: Link) -> PostgresError {
+        let refusal = LoginRefusal(link.errorMessage)
+        return settings.isRefusalFinal && refusal.isLasting
+            ? .fatal(reason: refusal.message) : .unavailable(reason: refusal.message)
     }
 
     private static func setConfig(_ settings: [String: String]) -> String {

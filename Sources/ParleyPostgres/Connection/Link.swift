@@ -53,6 +53,9 @@ final class Link {
         return line.isEmpty ? notices.last ?? "the connection was closed" : line
     }
 
+    /// Whether `errorMessage` names the SQLSTATE of what the server said: while logging in there is no other way to it.
+    func showsSQLState(_ shows: Bool) { PQsetErrorVerbosity(connection, shows ? PQERRORS_VERBOSE : PQERRORS_DEFAULT) }
+
     func connectPoll() -> PostgresPollingStatusType { PQconnectPoll(connection) }
 
     func becomeNonBlocking() -> Bool { PQsetnonblocking(connection, 1) == 0 }

@@ -20,7 +20,8 @@ public final class NotificationConnection: Sendable {
     public init(
         url: String, channel: String, settings: ConnectionSettings, logger: Logger,
         observer: (any ConnectionObserver)? = nil,
-        greeting: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Void = { _ in }, pingEvery: Duration = .seconds(1),
+        greeting: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Void = { _ in },
+        pingEvery: Duration = .seconds(1),
         silenceMax: Duration = .seconds(3), onListening: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (_ payload: [UInt8], _ backendPID: Int32) -> Void
     ) {
@@ -39,7 +40,7 @@ public final class NotificationConnection: Sendable {
     public func start() {
         guard status.begin() else { return }
         guard let configuration else {
-            return fail("the database URL is neither a URI nor a keyword string that libpq can read")
+            return fail("libpq cannot read the database URL")
         }
         let isStarted = ConnectionThread.start(name: "pg-listener") { [inbox, status] in
             NotificationLoop(configuration, inbox: inbox, status: status).run()

@@ -15,6 +15,8 @@ public final class PostgresConnection: Sendable {
     private let status = ConnectionStatus()
     /// nil when the URL cannot be read.
     private let configuration: ConnectionLoop.Configuration?
+    /// Why it cannot.
+    private let problem: String
 
     /// Nothing happens before `start()`.
     ///
@@ -29,6 +31,7 @@ public final class PostgresConnection: Sendable {
     ) {
         self.role = role
         self.settings = settings
+        self.problem = ConnectionURL.problem(url)
         self.inbox = Inbox(jobsMax: settings.queueJobsMax, bytesMax: settings.queueBytesMax)
         self.configuration = ConnectionURL(url).map {
             ConnectionLoop.Configuration(
@@ -43,7 +46,7 @@ public final class PostgresConnection: Sendable {
     public func start() {
         guard status.begin() else { return }
         guard let configuration else {
-            return fail("the database URL is neither a URI nor a keyword string that libpq can read")
+            return fail("libpq cannot read the database URL: \(problem)")
         }
         let isStarted = ConnectionThread.start(name: "pg-\(role)") { [inbox, status] in
             ConnectionLoop(configuration, inbox: inbox, status: status).run()

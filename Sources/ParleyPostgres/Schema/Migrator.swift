@@ -36,7 +36,11 @@ public struct Migrator: Sendable {
     public func status() async throws(SchemaError) -> SchemaStatus {
         let inspection = SchemaInspection(known: migrations)
         return try await visit { greeter throws(PostgresError) in
-            .success(try inspection.status(greeter))
+            do throws(SchemaError) {
+                return .success(try Self.status(greeter, inspection))
+            } catch {
+                return .failure(error)
+            }
         }
     }
 
@@ -51,9 +55,10 @@ public struct Migrator: Sendable {
             do throws(SchemaError) {
                 let before = try Self.status(greeter, inspection)
                 try inspection.check(greeter, before)
+                if before.pending.isEmpty { try SchemaRights.checkUse(greeter) }
                 try before.check(notNewerThan: migrations)
                 guard !before.pending.isEmpty else { return .success([]) }
-                try Self.checkRights(greeter, before)
+                try SchemaRights.checkMake(greeter)
                 guard !dryRun else { return .success(before.pending) }
                 for migration in before.pending {
                     let isNew = try Self.apply(migration, greeter, inspection, version: version)
@@ -75,7 +80,8 @@ public struct Migrator: Sendable {
             do throws(SchemaError) {
                 let status = try Self.status(greeter, inspection)
                 try inspection.check(greeter, status)
-                return .success(try status.check(usableBy: migrations))
+                try status.check(usableBy: migrations)
+                return .success(try SchemaRights.checkUse(greeter))
             } catch {
                 return .failure(error)
             }
@@ -87,6 +93,7 @@ public struct Migrator: Sendable {
     private static func status(
         _ greeter: borrowing Greeter, _ inspection: SchemaInspection
     ) throws(SchemaError) -> SchemaStatus {
+        try SchemaRights.checkLook(greeter)
         do throws(PostgresError) {
             return try inspection.status(greeter)
         } catch {
@@ -126,31 +133,6 @@ public struct Migrator: Sendable {
             throw .migrationFailed(
                 database: database, number: migration.number, name: migration.name, reason: "\(error)")
         }
-    }
-
-    private static func checkRights(_ greeter: borrowing Greeter, _ status: SchemaStatus) throws(SchemaError) {
-        let rows: Rows
-        do throws(PostgresError) {
-            rows = try greeter.query(
-                """
-                SELECT current_user::text, n.oid IS NOT NULL,
-                    CASE
-                        WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-                        ELSE has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE')
-                    END,
-                    quote_ident(current_database()), quote_ident(current_user)
-                FROM (SELECT) one LEFT JOIN pg_namespace n ON n.nspname = 'parley'
-                """)
-        } catch {
-            throw .unreachable(reason: "\(error)")
-        }
-        guard let row = rows.first, !row.bool(2) else { return }
-        let (database, role) = (row.text(3), row.text(4))
-        throw .missingRight(
-            database: status.database, role: row.text(0), right: row.bool(1) ? "CREATE on schema parley" : "CREATE",
-            remedy: row.bool(1)
-                ? "`GRANT CREATE, USAGE ON SCHEMA parley TO \(role)`"
-                : "`GRANT CREATE ON DATABASE \(database) TO \(role)`")
     }
 
     /// Runs `work` in the greeting of a connection that is there for nothing else: scripts of several commands and
@@ -216,6 +198,7 @@ public struct Migrator: Sendable {
     private static var settings: ConnectionSettings {
         var settings = ConnectionSettings()
         settings.greetingQueryTimeout = migrationTimeMax
+        settings.isRefusalFinal = true
         settings.sessionSettings = [
             "client_min_messages": "warning", "search_path": "pg_catalog", "synchronous_commit": "on",
             "default_transaction_isolation": "read committed",

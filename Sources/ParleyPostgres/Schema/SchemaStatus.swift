@@ -37,7 +37,8 @@ public struct SchemaStatus: Sendable, Hashable {
         if has < knows { throw .outdated(database: database, has: has, needs: knows) }
     }
 
-    func check(notNewerThan known: [Migration]) throws(SchemaError) {
+    /// Throws when the database has a migration that a program which knows `known` must not live with.
+    public func check(notNewerThan known: [Migration]) throws(SchemaError) {
         let knows = known.last?.number ?? 0
         guard let last = applied.last, applied.contains(where: { $0.number > knows && !$0.olderNodesGoOn }) else {
             return

@@ -46,7 +46,7 @@ struct Conversation: Sendable {
             }
             return Conversation(connection: connection, frames: frames)
         } catch {
-            throw fail("\(address): \(error); is a node running there? (--url)", code: 69)
+            throw fail("\(address): \(ConnectFailure(error)); is a node running there? (--url)", code: 69)
         }
     }
 

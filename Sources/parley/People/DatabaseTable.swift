@@ -12,8 +12,11 @@ struct DatabaseTable {
     /// - Parameter sql: its columns must all be text.
     init(of sql: String, named name: String, titles: [String], at url: String) async throws {
         var logger = Logger(label: "parley")
-        logger.logLevel = .error
-        let connection = PostgresConnection(role: name, url: url, settings: ConnectionSettings(), logger: logger)
+        // What went wrong is the error.
+        logger.logLevel = .critical
+        var settings = ConnectionSettings()
+        settings.isRefusalFinal = true
+        let connection = PostgresConnection(role: name, url: url, settings: settings, logger: logger)
         connection.start()
         do throws(PostgresError) {
             try await connection.waitUntilConnected(timeout: Self.patience)
@@ -22,7 +25,16 @@ struct DatabaseTable {
             await connection.close()
         } catch {
             await connection.close()
-            throw fail("\(error)", code: 69)
+            throw fail("\(error)" + Self.advice(on: error), code: 69)
+        }
+    }
+
+    private static func advice(on error: PostgresError) -> String {
+        switch error.sqlState {
+        case "42P01", "3F000": ": this database has no schema parley, or an older one: run `parley migrate`"
+        case "42501":
+            ": run `GRANT USAGE ON SCHEMA parley TO` the role, and `GRANT SELECT ON ALL TABLES IN SCHEMA parley TO` it"
+        default: ""
         }
     }
 
