@@ -13,6 +13,11 @@ final class DatabaseObservation: ConnectionObserver {
     struct Figures {
         var statements: [String: Statement] = [:]
         var connections: [String: Int] = [:]
+        /// How long the newest echo of an own notification took, seconds; nil before the first.
+        var echoSeconds: Double?
+        var echoesMissed = 0
+        /// From 0 to 1; nil before it was looked at.
+        var notificationQueueUsage: Double?
     }
 
     private let figures = NIOLockedValueBox(Figures())
@@ -28,6 +33,12 @@ final class DatabaseObservation: ConnectionObserver {
             if error != nil { figures.statements[statement]?.failures += 1 }
         }
     }
+
+    func echoed(milliseconds: Double) { figures.withLockedValue { $0.echoSeconds = milliseconds / 1_000 } }
+
+    func deaf() { figures.withLockedValue { $0.echoesMissed += 1 } }
+
+    func notificationQueue(usage: Double) { figures.withLockedValue { $0.notificationQueueUsage = usage } }
 
     var current: Figures { figures.withLockedValue { $0 } }
 }

@@ -48,11 +48,23 @@ struct MetricsPage {
             "parley_database_request_seconds_total", .counter, "Time that they took, waits included.",
             "statement", statements.map { ($0.key, $0.value.seconds.description) })
         add(
+            "parley_echoes_missed_total", .counter,
+            "Notifications of this node to itself that did not come back: those of others do not come either.",
+            database.echoesMissed)
+        if let seconds = database.echoSeconds {
+            add("parley_echo_seconds", .gauge, "How long the newest of them took.", seconds)
+        }
+        if let usage = database.notificationQueueUsage {
+            add(
+                "parley_notification_queue_usage", .gauge, "How full PostgreSQL's queue of notifications is, 0 to 1.",
+                usage)
+        }
+        add(
             "parley_database_connections_total", .counter, "Connections made, by role.",
             "role", database.connections.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) })
     }
 
-    private mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
+    private mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: some Numeric & Sendable) {
         describe(name, kind, help)
         text += "\(name) \(value)\n"
     }

@@ -48,6 +48,7 @@ struct Storage: Sendable {
         var settings = StoreConfiguration(
             url: url, nodeName: configuration.nodeName, nodeAddress: "\(configuration.host):\(configuration.port)",
             version: parleyVersion)
+        settings.listenURL = configuration.listenURL
         settings.lease = .milliseconds(configuration.leaseMs)
         settings.grace = .milliseconds(configuration.graceMs)
         settings.requestTimeout = .milliseconds(configuration.requestTimeoutMs)

@@ -14,6 +14,10 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: "PostgreSQL, as libpq takes it: postgresql://user@host/database, with TLS and several hosts if wanted.")
     var databaseURL: String?
+    @Option(
+        name: .customLong("listen-url"),
+        help: "The same database without the pooler, for notifications, when --database-url goes by one.")
+    var listenURL: String?
     @Option(help: "Address to listen on (default: 127.0.0.1).")
     var host: String?
     @Option(help: "Port to listen on; 0 takes a free one (default: 8080).")
@@ -76,6 +80,7 @@ struct Serve: AsyncParsableCommand {
         let ownName = "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)"
         var node = NodeConfiguration(nodeName: nodeName ?? settings.text("node-name") ?? ownName)
         node.databaseURL = databaseURL ?? settings.text("database-url")
+        node.listenURL = listenURL ?? settings.text("listen-url")
         node.host = host ?? settings.text("host") ?? node.host
         node.port = try port ?? settings.integer("port") ?? node.port
         node.store = try store ?? settings.choice("store", NodeConfiguration.Store.self) ?? node.store

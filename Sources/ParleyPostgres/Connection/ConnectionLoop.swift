@@ -25,6 +25,7 @@ final class ConnectionLoop {
     private let inbox: Inbox
     private let status: ConnectionStatus
     private let cancels = CancelThreads()
+    private let settingsOfTransaction: (sql: String, parameters: [Parameter])
     private var connector: Connector
     private var pipeline: Pipeline
     private var underway: [JobID: Underway] = [:]
@@ -39,6 +40,7 @@ final class ConnectionLoop {
     init(_ configuration: Configuration, inbox: Inbox, status: ConnectionStatus) {
         let settings = configuration.settings
         self.configuration = configuration
+        self.settingsOfTransaction = Connector.setConfig(settings.sessionSettings, forTransaction: true)
         self.inbox = inbox
         self.status = status
         self.connector = Connector(
@@ -56,7 +58,7 @@ final class ConnectionLoop {
             let started = Instant.now
             do throws(PostgresError) {
                 let link = try connect()
-                connected(since: started)
+                connected(link, since: started)
                 let connectedAt = Instant.now
                 let reason = serve(link)
                 disconnected(reason)
@@ -85,17 +87,17 @@ final class ConnectionLoop {
         return link
     }
 
-    private func connected(since started: Instant) {
+    private func connected(_ link: Link, since started: Instant) {
         generation += 1
         reconnects = false
-        pipeline.connected(generation: generation)
-        status.connected(generation: generation)
+        pipeline.connected(generation: generation, isPooled: link.isPooled)
+        status.connected(generation: generation, isPooled: link.isPooled)
         let milliseconds = started.duration(to: .now).milliseconds
         logger.info(
             "connected to PostgreSQL",
             metadata: [
                 "role": "\(role)", "url": "\(configuration.url.masked)", "generation": "\(generation)",
-                "milliseconds": "\(Int(milliseconds))",
+                "milliseconds": "\(Int(milliseconds))", "pooled": "\(link.isPooled)",
             ])
         observer?.connected(role: role, generation: generation, milliseconds: milliseconds)
     }
@@ -172,6 +174,7 @@ final class ConnectionLoop {
         for command in commands {
             let isSent =
                 switch command {
+                case .applySettings: link.sendUnnamed(settingsOfTransaction.sql, settingsOfTransaction.parameters)
                 case .prepare(let step): link.sendPrepare(job.steps[step].statement)
                 case .executePrepared(let step):
                     link.sendPrepared(job.steps[step].statement, job.steps[step].parameters)

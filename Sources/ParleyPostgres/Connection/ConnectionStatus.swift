@@ -11,6 +11,7 @@ final class ConnectionStatus: Sendable {
     private struct State {
         var phase = Phase.new
         var generation: Int?
+        var isPooled = false
         var lastError: PostgresError?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -30,9 +31,12 @@ final class ConnectionStatus: Sendable {
         }
     }
 
-    func connected(generation: Int) {
+    var isPooled: Bool { state.withLockedValue { $0.isPooled } }
+
+    func connected(generation: Int, isPooled: Bool = false) {
         state.withLockedValue {
             $0.generation = generation
+            $0.isPooled = isPooled
             $0.lastError = nil
         }
     }

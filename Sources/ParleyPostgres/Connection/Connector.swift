@@ -28,10 +28,11 @@ struct Connector {
         try logIn(link, waiting, deadline)
         link.showsSQLState(false)
         guard link.becomeNonBlocking() else { throw .unavailable(reason: link.errorMessage) }
-        if !settings.sessionSettings.isEmpty {
-            let dialogue = Dialogue(link: link, waiting: waiting, deadline: deadline)
-            _ = try dialogue.query(Self.setConfig(settings.sessionSettings), parameters(settings.sessionSettings))
-        }
+        let dialogue = Dialogue(link: link, waiting: waiting, deadline: deadline)
+        let session = Self.setConfig(settings.sessionSettings, forTransaction: false)
+        // The pid that came with the login is the pooler's own invention.
+        let backend = try dialogue.query(session.sql, session.parameters).first?.int4(0)
+        link.isPooled = backend != link.backendPID
         return link
     }
 
@@ -71,12 +72,14 @@ struct Connector {
             ? .fatal(reason: refusal.message) : .unavailable(reason: refusal.message)
     }
 
-    private static func setConfig(_ settings: [String: String]) -> String {
-        let calls = (0..<settings.count).map { "set_config($\(2 * $0 + 1)::text, $\(2 * $0 + 2)::text, false)" }
-        return "SELECT " + calls.joined(separator: ", ")
-    }
-
-    private func parameters(_ settings: [String: String]) -> [Parameter] {
-        settings.sorted { $0.key < $1.key }.flatMap { [.text($0.key), .text($0.value)] }
+    /// Returns the backend's pid and whatever else.
+    static func setConfig(
+        _ settings: [String: String], forTransaction isLocal: Bool
+    ) -> (sql: String, parameters: [Parameter]) {
+        let calls = (0..<settings.count).map { "set_config($\(2 * $0 + 1)::text, $\(2 * $0 + 2)::text, \(isLocal))" }
+        return (
+            "SELECT " + (["pg_backend_pid()"] + calls).joined(separator: ", "),
+            settings.sorted { $0.key < $1.key }.flatMap { [.text($0.key), .text($0.value)] }
+        )
     }
 }

@@ -17,6 +17,9 @@ final class Link {
         case broken(reason: String)
     }
 
+    /// A pooler gives each transaction a session of its own choice: nothing that is set or prepared for a session lasts.
+    var isPooled = false
+
     private let connection: OpaquePointer
     private let notices: NoticeReceiver
 

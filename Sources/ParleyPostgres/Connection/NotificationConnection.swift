@@ -21,8 +21,8 @@ public final class NotificationConnection: Sendable {
         url: String, channel: String, settings: ConnectionSettings, logger: Logger,
         observer: (any ConnectionObserver)? = nil,
         greeting: @escaping @Sendable (borrowing Greeter) throws(PostgresError) -> Void = { _ in },
-        pingEvery: Duration = .seconds(1),
-        silenceMax: Duration = .seconds(3), onListening: @escaping @Sendable () -> Void,
+        pingEvery: Duration = .seconds(1), silenceMax: Duration = .seconds(3),
+        onListening: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (_ payload: [UInt8], _ backendPID: Int32) -> Void
     ) {
         self.configuration = ConnectionURL(url).map {

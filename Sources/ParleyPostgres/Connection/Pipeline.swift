@@ -16,6 +16,8 @@ struct Pipeline {
     }
 
     enum Command: Equatable {
+        /// The session's settings, for this transaction alone: behind a pooler each may have another session.
+        case applySettings
         case prepare(step: Int)
         case executePrepared(step: Int)
         case executeUnnamed(step: Int)
@@ -96,6 +98,7 @@ struct Pipeline {
     private var repeated: Set<JobID> = []
     private var preparation = Preparation()
     private var generation: Int?
+    private var isPooled = false
     private var absence = "not connected yet"
     private var cancelling = Cancelling.none
     /// By when the job at the head must have ended, once its time is up.
@@ -136,13 +139,14 @@ struct Pipeline {
         let isRepeated = repeated.contains(job.id)
         var commands: [Command] = []
         commands.reserveCapacity(job.statements.count)
+        if isPooled { commands.append(.applySettings) }
         var preparedHere: Set<String> = []
         for (step, name) in job.statements.enumerated() {
             if preparedHere.contains(name) {
                 commands.append(.executePrepared(step: step))
                 continue
             }
-            switch isRepeated ? .unnamed : preparation.way(for: name) {
+            switch isRepeated || isPooled ? .unnamed : preparation.way(for: name) {
             case .prepareFirst:
                 preparedHere.insert(name)
                 commands.append(.prepare(step: step))
@@ -236,6 +240,7 @@ struct Pipeline {
             case .prepare(let step):
                 preparation.prepared(inFlight[0].job.statements[step])
                 return .goOn
+            case .applySettings: return .goOn
             case .executePrepared, .executeUnnamed: return .keepRows(inFlight[0].job.id)
             case nil: return .broken(reason: "more answers than statements")
             }
@@ -273,7 +278,7 @@ struct Pipeline {
         case (.executePrepared(let step), .planOutdated):
             preparation.cannotUse(head.job.statements[step])
             inFlight[0].repeats = mayRepeat
-        case (.executePrepared, _), (.executeUnnamed, _), (nil, _): break
+        case (.applySettings, _), (.executePrepared, _), (.executeUnnamed, _), (nil, _): break
         }
         inFlight[0].error = error(for: refusal, of: head)
     }
@@ -310,8 +315,10 @@ struct Pipeline {
 
     // MARK: The connection
 
-    mutating func connected(generation: Int) {
+    /// - Parameter isPooled: Somebody in between gives each transaction a session of his own choice.
+    mutating func connected(generation: Int, isPooled: Bool = false) {
         self.generation = generation
+        self.isPooled = isPooled
         preparation = Preparation()
     }
 

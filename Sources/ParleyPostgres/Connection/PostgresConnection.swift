@@ -75,6 +75,9 @@ public final class PostgresConnection: Sendable {
     /// Gives the present connection up for a new one; what was sent on it ends with `connectionLost`.
     func reconnect() { inbox.reconnect() }
 
+    /// A pooler stands between: each transaction may have another backend.
+    var isPooled: Bool { status.isPooled }
+
     /// 1 for the first connection, 2 for the next; nil while there is none.
     public var generation: Int? { status.generation }
 

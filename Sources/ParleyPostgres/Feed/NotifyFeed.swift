@@ -27,13 +27,16 @@ public struct NotifyFeed: ChangeFeed {
 
     public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
         let watch = NIOLockedValueBox(BatchWatch())
+        let listener = NIOLockedValueBox<NotificationConnection?>(nil)
+        let ear = FeedEar(store: store, observer: observer) { listener.withLockedValue { $0 } }
         let connection = NotificationConnection(
-            url: store.configuration.url, channel: Announcement.channel, settings: store.configuration.connection,
-            logger: store.logger, observer: observer,
+            url: store.configuration.listenURL ?? store.configuration.url, channel: Announcement.channel,
+            settings: store.configuration.connection, logger: store.logger, observer: observer,
             greeting: { [store] greeter throws(PostgresError) in
                 try store.history.check(greeter, role: NotificationLoop.role)
             },
             onListening: {
+                ear.listening()
                 watch.withLockedValue { $0.listening() }
                 sink(.resync)
             },
@@ -41,17 +44,20 @@ public struct NotifyFeed: ChangeFeed {
                 guard let announcement = Announcement(payload: payload) else {
                     return store.logger.debug("a notification on the channel parley is not of a node")
                 }
-                guard !store.isOwn(writer: announcement.writer) else { return }
+                guard !store.isOwn(writer: announcement.writer) else { return ear.heardOwn() }
                 watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
             })
+        listener.withLockedValue { $0 = connection }
         store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
         store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }
         connection.start()
         await withDiscardingTaskGroup { group in
             group.addTask { await followHeartbeat(watch, sink) }
             group.addTask { await sweep(sink) }
+            group.addTask { await ear.run() }
         }
+        listener.withLockedValue { $0 = nil }
         await connection.close()
     }
 

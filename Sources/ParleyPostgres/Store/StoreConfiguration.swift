@@ -2,6 +2,8 @@
 public struct StoreConfiguration: Sendable {
     /// As libpq reads it. Never logged.
     public var url: String
+    /// The same database for LISTEN, when `url` goes by a pooler that does not pass notifications on; nil for `url`.
+    public var listenURL: String?
     /// How the node calls itself in `parley.nodes`; need not be unique.
     public var nodeName: String
     /// Where people reach the node, for `parley.nodes`.

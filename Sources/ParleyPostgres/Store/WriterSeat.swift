@@ -111,7 +111,10 @@ final class WriterSeat: Sendable {
         else { throw .unavailable(reason: "not connected and registered yet") }
         let rows = try await connection.execute(
             Self.takeOverStatement,
-            [.int8(writer), .milliseconds(configuration.lease), .int8(node.incarnation)],
+            [
+                .int8(writer), .milliseconds(configuration.lease), .int8(node.incarnation),
+                .bool(connection.isPooled),
+            ],
             timeout: max(.zero, deadline - .now), onlyGeneration: generation)
         guard let row = rows.first, row.bool(2) else {
             try await registration.renew(node)
@@ -138,9 +141,9 @@ final class WriterSeat: Sendable {
         sql: """
             UPDATE parley.writer w
             SET epoch = w.epoch + 1, lease_until = clock_timestamp() + $2::int4 * interval '1 ms',
-                backend_pid = pg_backend_pid(),
-                backend_start = (
-                    SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
+                backend_pid = CASE WHEN NOT $4::bool THEN pg_backend_pid() END,
+                backend_start = CASE WHEN NOT $4::bool THEN (
+                    SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a) END
             WHERE w.writer_no = $1::int8
             RETURNING w.epoch, w.last_batch, w.incarnation = $3::int8 AND w.dead_at IS NULL
             """)

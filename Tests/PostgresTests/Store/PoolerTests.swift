@@ -1,0 +1,87 @@
+import NIOConcurrencyHelpers
+import ParleyCore
+import TestPostgres
+import TestRoomStore
+import Testing
+
+@testable import ParleyPostgres
+
+@Suite("Behind a pooler in transaction mode", .heavy)
+struct PoolerTests {
+    private final class Ear: ConnectionObserver {
+        let echoes = NIOLockedValueBox(0)
+        let deafs = NIOLockedValueBox(0)
+        func echoed(milliseconds: Double) { echoes.withLockedValue { $0 += 1 } }
+        func deaf() { deafs.withLockedValue { $0 += 1 } }
+    }
+
+    private func pooled(_ body: (ScratchDatabase, ScratchDatabase) async throws -> Void) async throws {
+        try await ScratchDatabase.use { database in
+            let pooler = try await TestPooler(before: database.url)
+            let result: Result<Void, any Error>
+            do {
+                result = .success(try await body(database, ScratchDatabase(url: pooler.url(of: database.url))))
+            } catch {
+                result = .failure(error)
+            }
+            pooler.stop()
+            try result.get()
+        }
+    }
+
+    @Test("rooms keep to what every store keeps to, and a lock of somebody else delays only its room")
+    func behaviour() async throws {
+        try await pooled { direct, pooled in
+            try await pooled.withStore { store in
+                for behaviour in RoomStoreBehaviour.all {
+                    do { try await behaviour.hold { store } } catch { Issue.record("\(behaviour.name): \(error)") }
+                }
+                let rooms = try await store.makeRooms(2, prefix: "locked")
+                try await direct.holding("SELECT 1 FROM parley.room WHERE room_id = 'locked1' FOR UPDATE") {
+                    let outcomes = try await store.append([chunk(["1"], to: rooms[0]), chunk(["1"], to: rooms[1])])
+                    #expect(outcomes == [.locked, .applied(base: 0)], "lock_timeout is set for each transaction")
+                }
+            }
+        }
+    }
+
+    @Test("hints arrive by a way of their own; LISTEN by the pooler is found out to be deaf")
+    func listening() async throws {
+        try await pooled { direct, pooled in
+            try await direct.withStore("n1") { other in
+                let room = try await other.makeRoom()
+                try await pooled.withStore("n2", adjust: { $0.listenURL = direct.url }) { own in
+                    let seen = NIOLockedValueBox<Seq>(0)
+                    let ear = Ear()
+                    let task = Task {
+                        await NotifyFeed(store: own, observer: ear) { [room] }.run { event in
+                            guard case .pointers(let pointers) = event else { return }
+                            seen.withLockedValue { $0 = max($0, pointers.map(\.lastSeq).max() ?? 0) }
+                        }
+                    }
+                    try await other.add(["1"], to: room)
+                    try await waitUntil { seen.withLockedValue { $0 } == 1 }
+                    try await waitUntil { ear.echoes.withLockedValue { $0 } > 0 }
+                    task.cancel()
+                    await task.value
+                    #expect(ear.deafs.withLockedValue { $0 } == 0)
+                }
+                try await pooled.withStore("n3") { own in
+                    let ear = Ear()
+                    let resyncs = NIOLockedValueBox(0)
+                    let task = Task {
+                        await NotifyFeed(store: own, observer: ear) { [room] }.run { event in
+                            if event == .resync { resyncs.withLockedValue { $0 += 1 } }
+                        }
+                    }
+                    try await waitUntil { ear.deafs.withLockedValue { $0 } > 0 }
+                    let before = resyncs.withLockedValue { $0 }
+                    try await other.add(["2"], to: room)
+                    try await waitUntil { resyncs.withLockedValue { $0 } > before }
+                    task.cancel()
+                    await task.value
+                }
+            }
+        }
+    }
+}
