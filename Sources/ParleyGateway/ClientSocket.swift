@@ -20,7 +20,6 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private var socket: WebSocket?
     private var phase = Phase.connecting(waiting: [])
     private var isReadingPaused = false
-    private var key: SessionKey?
 
     init(gateway: Gateway, credentials: SocketCredentials) {
         self.gateway = gateway
@@ -41,7 +40,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         if let identity = gateway.identity(of: credentials) {
             resume(identity)
         } else {
-            begin(.fresh(), memberships: [], isResumed: false)
+            begin(.fresh(), as: nil)
         }
     }
 
@@ -70,12 +69,14 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     func closed(_ end: WebSocketEnd) {
         if let socket { gateway.remove(self, on: socket.eventLoop) }
         defer { phase = .ended }
-        guard case .open(let session) = phase, let key else { return }
-        let places = session.end()
+        guard case .open(let session) = phase else { return }
+        let (identity, number, places) = (session.identity, session.number, session.end())
+        let rooms = places.map(\.room)
         if end.peerCode == .normal && end.startedBy == .peer {
-            if gateway.directory.end(key, on: id) { gateway.leave(places, of: key, onlyIfHere: false) }
-        } else if gateway.directory.lost(key, on: id, places: places) {
-            gateway.startGrace(of: key, socket: id, places: places)
+            guard gateway.directory.end(identity.clientID, on: id) else { return }
+            gateway.leave(rooms, of: identity.key, socket: number)
+        } else if gateway.directory.lost(identity.clientID, on: id, had: { places }) {
+            gateway.startGrace(of: identity, socket: id, number: number, rooms: rooms)
         }
     }
 
@@ -105,52 +106,56 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     private func resume(_ identity: SessionIdentity) {
         guard let loop = socket?.eventLoop else { return }
-        key = identity.key
-        let displace = register(identity.key, loop: loop)
+        let displace = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
         Task {
             await gateway.hub.evict(await displace?() ?? [])
-            let memberships: Result<[Membership], StoreError>
+            let takenUp: Result<TakenUp, StoreError>
             do throws(StoreError) {
-                memberships = .success(try await gateway.hub.store.memberships(of: identity.key))
+                takenUp = .success(try await gateway.hub.store.takeUp(identity))
             } catch {
-                memberships = .failure(error)
+                takenUp = .failure(error)
             }
-            loop.execute { back.value.resumed(identity, memberships) }
+            loop.execute { back.value.resumed(identity, takenUp) }
         }
     }
 
-    private func resumed(_ identity: SessionIdentity, _ memberships: Result<[Membership], StoreError>) {
+    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp, StoreError>) {
         guard case .connecting = phase else { return }
-        switch memberships {
-        case .success(let memberships):
-            begin(identity, memberships: memberships, isResumed: true)
+        switch result {
+        case .success(let takenUp):
+            if gateway.directory.tookUp(identity.clientID, on: id, number: takenUp.number) {
+                begin(identity, as: takenUp)
+            } else {
+                endForTakeOver()
+            }
         case .failure:
             socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
         }
     }
 
-    private func begin(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) {
+    /// - Parameter takenUp: nil for a session that begins with this socket.
+    private func begin(_ identity: SessionIdentity, as takenUp: TakenUp?) {
         guard case .connecting(let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
         else { return }
-        if !isResumed {
-            key = identity.key
-            _ = register(identity.key, loop: socket.eventLoop)
-        }
+        if takenUp == nil { _ = register(identity, number: 0, loop: socket.eventLoop) }
+        let memberships = takenUp?.memberships ?? []
         let session = Session(
-            identity: identity, hub: gateway.hub, shard: shard, settings: gateway.settings, loop: socket.eventLoop,
-            sink: self)
+            identity: identity, number: takenUp?.number ?? 0, hub: gateway.hub, shard: shard,
+            settings: gateway.settings, loop: socket.eventLoop, sink: self)
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
         phase = .open(session)
-        send(gateway.connectFrame(identity, memberships: memberships, isResumed: isResumed))
-        if !memberships.isEmpty { leaveWhatIsNotJoined(memberships, session, identity.key, on: socket.eventLoop) }
+        send(gateway.connectFrame(identity, memberships: memberships, isResumed: takenUp != nil))
+        if !memberships.isEmpty { leaveWhatIsNotJoined(memberships, session, on: socket.eventLoop) }
         for text in waiting { handle(text, session) }
         regulateReading(session)
     }
 
-    private func register(_ key: SessionKey, loop: any EventLoop) -> SessionDirectory.Displace? {
+    private func register(
+        _ identity: SessionIdentity, number: Int64?, loop: any EventLoop
+    ) -> SessionDirectory.Displace? {
         let bound = NIOLoopBound(self, eventLoop: loop)
-        return gateway.directory.open(key, on: id) {
+        return gateway.directory.open(identity, on: id, number: number) {
             await withCheckedContinuation { continuation in
                 loop.execute { continuation.resume(returning: bound.value.displaced()) }
             }
@@ -164,20 +169,26 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         case .open(let session): places = session.end()
         case .connecting, .ended: places = []
         }
+        endForTakeOver()
+        return places
+    }
+
+    private func endForTakeOver() {
         phase = .ended
         socket?.close(code: .sessionContinuesElsewhere, reason: "the session continues on a newer socket")
-        return places
     }
 
     /// A room that is not joined within the grace, counted from `connect`, is left.
     private func leaveWhatIsNotJoined(
-        _ memberships: [Membership], _ session: Session, _ key: SessionKey, on loop: any EventLoop
+        _ memberships: [Membership], _ session: Session, on loop: any EventLoop
     ) {
         let gateway = gateway
         loop.assumeIsolated().scheduleTask(in: gateway.settings.grace) { [weak self, weak session] in
             guard let self, let session, case .open = self.phase else { return }
             let joined = session.rooms
-            gateway.leave(memberships.map(\.room).filter { !joined.contains($0) }, of: key, onlyIfHere: false)
+            gateway.leave(
+                memberships.map(\.room).filter { !joined.contains($0) }, of: session.identity.key,
+                socket: session.number)
         }
     }
 

@@ -18,6 +18,8 @@ final class Session {
     }
 
     let identity: SessionIdentity
+    /// Of this socket within the session.
+    let number: Int64
     private let hub: Hub
     private let shard: HubShard
     private let settings: GatewaySettings
@@ -31,10 +33,12 @@ final class Session {
     var backlogShrank: () -> Void = {}
 
     init(
-        identity: SessionIdentity, hub: Hub, shard: HubShard, settings: GatewaySettings, loop: any EventLoop,
+        identity: SessionIdentity, number: Int64, hub: Hub, shard: HubShard, settings: GatewaySettings,
+        loop: any EventLoop,
         sink: any FrameSink
     ) {
         self.identity = identity
+        self.number = number
         self.hub = hub
         self.shard = shard
         self.settings = settings
@@ -131,7 +135,8 @@ final class Session {
         }
         begin(request.room)
         if let subscription { shard.suspend(subscription) }
-        let enrollment = Enrollment(room: request.room, session: identity, profile: request.profile)
+        let enrollment = Enrollment(
+            room: request.room, session: identity, socket: number, profile: request.profile)
         let want: SnapshotRequest.Want = request.after.map { .after($0) } ?? .recent(request.recent)
         let (loop, isRepeat) = (loop, subscription != nil)
         perform { hub throws(StoreError) in
@@ -171,7 +176,7 @@ final class Session {
     private func leave(_ room: RoomID, id: Int64?) {
         guard let subscription = joined(room, id: id) else { return }
         begin(room)
-        let withdrawal = Withdrawal(room: subscription.room, session: identity.key)
+        let withdrawal = Withdrawal(room: subscription.room, session: identity.key, socket: number)
         subscription.whenIdle { [weak self] in
             self?.perform { hub throws(StoreError) in
                 try await hub.leave(withdrawal)

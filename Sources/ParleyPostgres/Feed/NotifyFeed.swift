@@ -44,6 +44,7 @@ public struct NotifyFeed: ChangeFeed {
                 guard !store.isOwn(writer: announcement.writer) else { return }
                 watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
+                if !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
             })
         store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
         store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }

@@ -1,0 +1,71 @@
+import ParleyCore
+import Testing
+
+extension RoomStoreBehaviour {
+    static let sessions = [
+        RoomStoreBehaviour("who takes a session up hears in which rooms it is now") { store in
+            var (first, second) = (try await StoreRoom(store), try await StoreRoom(store))
+            let third = try await StoreRoom(store)
+            let ann = SessionIdentity.made()
+            let claims = (try await first.enroll(ann).claim, try await second.enroll(ann).claim)
+            _ = try await third.enroll(ann)
+            _ = try await third.withdraw(ann)
+            try await first.append(
+                [StoreRoom.change(by: ann, id: 4), StoreRoom.change(by: ann, id: 9)], claim: claims.0)
+            try await second.append([StoreRoom.change(by: second.host, id: 7)], claim: claims.1)
+            let memberships = try await store.takeUp(ann).memberships
+            #expect(
+                memberships.sorted { $0.room < $1.room }
+                    == [
+                        Membership(id: first.id, room: first.number, lastSeq: 2, marks: Marks(lastID: 9)),
+                        Membership(id: second.id, room: second.number, lastSeq: 1, marks: Marks()),
+                    ].sorted { $0.room < $1.room })
+        },
+        RoomStoreBehaviour("the sockets of a session are numbered 1, 2, 3 …, also of one that never was in a room") {
+            store in
+            let room = try await StoreRoom(store)
+            let (ann, bob) = (SessionIdentity.made(), SessionIdentity.made(userID: "u\"7"))
+            _ = try await room.enroll(bob)
+            for number in 1...3 as ClosedRange<Int64> {
+                #expect(try await store.takeUp(ann) == TakenUp(number: number, memberships: []))
+                #expect(try await store.takeUp(bob).number == number)
+            }
+        },
+        RoomStoreBehaviour("of sockets that take the same session up at once, each has a number of its own") { store in
+            let ann = SessionIdentity.made()
+            let numbers = try await withThrowingTaskGroup(of: Int64.self) { group in
+                for _ in 1...40 { group.addTask { try await store.takeUp(ann).number } }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(numbers.sorted() == Array(1...40))
+        },
+        RoomStoreBehaviour("those sockets have been overtaken whose number is not the highest") { store in
+            let (ann, bob, cyd) = (SessionIdentity.made(), SessionIdentity.made(), SessionIdentity.made())
+            for session in [ann, ann, bob] { _ = try await store.takeUp(session) }
+            let overtaken = try await store.overtaken([
+                SessionSocket(session: ann.key, number: 0), SessionSocket(session: ann.key, number: 2),
+                SessionSocket(session: bob.key, number: 1), SessionSocket(session: cyd.key, number: 0),
+            ])
+            #expect(overtaken == [SessionTakeUp(clientID: ann.clientID, number: 2)])
+            #expect(try await store.overtaken([]) == [])
+        },
+        RoomStoreBehaviour("a socket that was overtaken neither joins nor leaves any more") { store in
+            let (room, other) = (try await StoreRoom(store), try await StoreRoom(store))
+            let ann = SessionIdentity.made()
+            func join(_ room: StoreRoom, socket: Int64?) async throws {
+                _ = try await store.enroll(Enrollment(room: room.id, session: ann, socket: socket))
+            }
+            func leave(socket: Int64?) async throws -> Withdrawn {
+                try await store.withdraw(Withdrawal(room: room.number, session: ann.key, socket: socket))
+            }
+            try await join(room, socket: 0)
+            #expect(try await store.takeUp(ann).memberships.map(\.room) == [room.number])
+            await #expect(throws: StoreError.self) { try await join(other, socket: 0) }
+            #expect(try await leave(socket: 0) == Withdrawn(change: nil, rosterSeq: 2, count: 2))
+            #expect(try await store.takeUp(ann).memberships.map(\.room) == [room.number])
+            #expect(try await leave(socket: 2).change?.seq == 3)
+            try await join(other, socket: 2)
+            #expect(try await store.takeUp(ann).memberships.map(\.room) == [other.number])
+        },
+    ]
+}
