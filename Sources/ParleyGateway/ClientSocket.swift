@@ -14,6 +14,9 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         case ended
     }
 
+    /// Before it is looked again which rooms were not joined: some could not be left, or were about to be joined.
+    private static let unjoinedPause = TimeAmount.seconds(1)
+
     let id: SessionDirectory.SocketID
     private let gateway: Gateway
     private let credentials: SocketCredentials
@@ -141,12 +144,12 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         if takenUp == nil { _ = register(identity, number: 0, loop: socket.eventLoop) }
         let memberships = takenUp?.memberships ?? []
         let session = Session(
-            identity: identity, number: takenUp?.number ?? 0, hub: gateway.hub, shard: shard,
+            identity: identity, number: takenUp?.number ?? 0, memberships: memberships, hub: gateway.hub, shard: shard,
             settings: gateway.settings, loop: socket.eventLoop, sink: self)
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
         phase = .open(session)
         send(gateway.connectFrame(identity, memberships: memberships, isResumed: takenUp != nil))
-        if !memberships.isEmpty { leaveWhatIsNotJoined(memberships, session, on: socket.eventLoop) }
+        if !memberships.isEmpty { leaveWhatIsNotJoined(session, in: gateway.settings.grace, on: socket.eventLoop) }
         for text in waiting { handle(text, session) }
         regulateReading(session)
     }
@@ -179,16 +182,13 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     }
 
     /// A room that is not joined within the grace, counted from `connect`, is left.
-    private func leaveWhatIsNotJoined(
-        _ memberships: [Membership], _ session: Session, on loop: any EventLoop
-    ) {
-        let gateway = gateway
-        loop.assumeIsolated().scheduleTask(in: gateway.settings.grace) { [weak self, weak session] in
+    private func leaveWhatIsNotJoined(_ session: Session, in time: TimeAmount, on loop: any EventLoop) {
+        loop.assumeIsolated().scheduleTask(in: time) { [weak self, weak session] in
             guard let self, let session, case .open = self.phase else { return }
-            let joined = session.rooms
-            gateway.leave(
-                memberships.map(\.room).filter { !joined.contains($0) }, of: session.identity.key,
-                socket: session.number)
+            session.leaveWhatIsNotJoined { [weak self, weak session] isDone in
+                guard !isDone, let self, let session, case .open = self.phase else { return }
+                self.leaveWhatIsNotJoined(session, in: Self.unjoinedPause, on: loop)
+            }
         }
     }
 
