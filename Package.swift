@@ -109,6 +109,12 @@ let package = Package(
             name: "ParleyHubTests",
             dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
             swiftSettings: strict),
+        .testTarget(
+            name: "ParleyGatewayTests",
+            dependencies: [
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging,
+            ],
+            swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.
         .target(

@@ -338,7 +338,7 @@ BEGIN
         FROM unnest(session_keys, client_ids, user_ids) q(key, client_id, user_id)
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
-        SET node_no = EXCLUDED.node_no, socket_no = s.socket_no + 1
+        SET node_no = EXCLUDED.node_no, socket_no = s.socket_no + 1, lost_at = NULL
         RETURNING s.session_key, s.socket_no
     )
     SELECT q.ix::integer, t.socket_no, own_batch
@@ -408,6 +408,7 @@ CREATE TABLE parley.session (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     node_no bigint,
     socket_no bigint DEFAULT 0 NOT NULL,
+    lost_at timestamp with time zone,
     CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
 )
 WITH (fillfactor='70');
@@ -421,6 +422,8 @@ COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with 
 COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
 
 COMMENT ON COLUMN parley.session.socket_no IS 'Number of its newest socket; raised by each that takes the session up, from 0 for the one with which it began';
+
+COMMENT ON COLUMN parley.session.lost_at IS 'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
 CREATE VIEW parley.members AS
  SELECT (r.room_id)::text AS room_id,

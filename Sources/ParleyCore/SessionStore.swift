@@ -10,6 +10,10 @@ public protocol SessionStore: Sendable {
 
     /// Those of the sockets that have been overtaken, with the number that the newest one of their session has.
     func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp]
+
+    /// These sockets of this node are gone, and so is the time that their sessions had to come back. Notes when they
+    /// were lost, and answers what is to be left: of a session that was taken up by a newer socket, nothing.
+    func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession]
 }
 
 /// A socket among those of its session.
@@ -45,5 +49,35 @@ public struct TakenUp: Sendable, Equatable {
     public init(number: Int64, memberships: [Membership]) {
         self.number = number
         self.memberships = memberships
+    }
+}
+
+/// A socket of this node that is gone.
+public struct LostSocket: Sendable, Hashable {
+    public var session: SessionKey
+    /// nil when the store's answer to the taking up was lost with it: the session's newest one, if it was of this node.
+    public var number: Int64?
+    /// How long it has been gone.
+    public var ago: Duration
+
+    public init(session: SessionKey, number: Int64?, ago: Duration) {
+        self.session = session
+        self.number = number
+        self.ago = ago
+    }
+}
+
+/// A session that did not come back in time.
+public struct LapsedSession: Sendable, Hashable {
+    public var session: SessionKey
+    /// Of the socket that was lost.
+    public var number: Int64
+    /// Of which it is a member.
+    public var rooms: [RoomNumber]
+
+    public init(session: SessionKey, number: Int64, rooms: [RoomNumber]) {
+        self.session = session
+        self.number = number
+        self.rooms = rooms
     }
 }

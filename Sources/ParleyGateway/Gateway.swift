@@ -12,6 +12,7 @@ package final class Gateway: Sendable {
     package let hub: Hub
     let directory = SessionDirectory()
     private let takeUpWatch: TakeUpWatch
+    private let graceWatch: GraceWatch
     private let logger: Logger
     private let signingKey: SymmetricKey
     private let sockets: [(loop: any EventLoop, box: NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>)]
@@ -29,6 +30,7 @@ package final class Gateway: Sendable {
         self.logger = logger
         takeUpWatch = TakeUpWatch(
             directory: directory, store: hub.store, every: settings.takeUpWatch, logger: logger)
+        graceWatch = GraceWatch(directory: directory, hub: hub, logger: logger)
         sockets = group.makeIterator().map { loop in
             (loop, .makeBoxSendingValue([:], eventLoop: loop))
         }
@@ -39,7 +41,10 @@ package final class Gateway: Sendable {
 
     /// Runs until the task is cancelled.
     package func run() async {
-        await takeUpWatch.run { [weak self] in self?.overtaken(by: $0) }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.takeUpWatch.run { self.overtaken(by: $0) } }
+            group.addTask { await self.graceWatch.run() }
+        }
     }
 
     /// What the feed says of the sessions of all nodes.
@@ -111,27 +116,10 @@ package final class Gateway: Sendable {
             rooms: memberships.map { ($0.id, $0.marks, $0.lastSeq) }, limits: settings.limits)
     }
 
-    /// A socket was lost: unless the session is taken up in time, its memberships end.
-    func startGrace(of session: SessionIdentity, socket: SessionDirectory.SocketID, number: Int64, rooms: [RoomNumber])
-    {
-        guard let loop = sockets.first?.loop else { return }
-        loop.scheduleTask(in: settings.grace) {
-            guard self.directory.end(session.clientID, on: socket) else { return }
-            self.leave(rooms, of: session.key, socket: number)
-        }
-    }
-
-    func leave(_ rooms: [RoomNumber], of key: SessionKey, socket: Int64) {
-        for room in rooms {
-            Task {
-                do throws(StoreError) {
-                    try await hub.leave(Withdrawal(room: room, session: key, socket: socket))
-                } catch {
-                    logger.warning(
-                        "a membership could not be ended", metadata: ["room": "\(room)", "error": "\(error)"])
-                }
-            }
-        }
+    /// A socket is gone, and something that it had under way has ended since.
+    func endedLate(_ session: SessionIdentity, number: Int64?) {
+        let now = NIODeadline.now()
+        directory.endedLate(session, number: number, at: now, dueAt: now + settings.grace)
     }
 
     private func box(of loop: any EventLoop) -> NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>? {

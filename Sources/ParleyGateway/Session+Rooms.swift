@@ -35,7 +35,7 @@ extension Session {
         let enrollment = Enrollment(
             room: request.room, session: identity, socket: number, profile: request.profile)
         let want: SnapshotRequest.Want = request.after.map { .after($0) } ?? .recent(request.recent)
-        let (loop, isRepeat) = (loop, subscription != nil)
+        let (loop, isRepeat, endedLate) = (loop, subscription != nil, endedLate)
         perform { hub throws(StoreError) in
             try await hub.join(enrollment, want: want, loop: loop, isRepeat: isRepeat)
         } then: { session, result in
@@ -44,6 +44,7 @@ extension Session {
         } orElse: { hub, result in
             // The socket ended meanwhile: the membership stays for its grace, but nobody listens here.
             if !isRepeat, case .success(let admission) = result { hub.release(admission.enrolled.room, from: loop) }
+            endedLate()
         }
     }
 

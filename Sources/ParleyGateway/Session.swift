@@ -32,6 +32,8 @@ final class Session {
     private(set) var backlog = 0
     /// The backlog may have become smaller.
     var backlogShrank: () -> Void = {}
+    /// A join has ended, or may have, after the socket.
+    var endedLate: @Sendable () -> Void = {}
 
     init(
         identity: SessionIdentity, number: Int64, memberships: [Membership], hub: Hub, shard: HubShard,

@@ -1,4 +1,5 @@
 import NIOConcurrencyHelpers
+package import NIOCore
 package import ParleyCore
 package import ParleyHub
 
@@ -18,7 +19,7 @@ package final class SessionDirectory: Sendable {
     package typealias Displace = @Sendable () async -> Places
 
     private struct Entry {
-        let session: SessionKey
+        let session: SessionIdentity
         let socket: SocketID
         /// Of the socket within its session; nil until the store has said it.
         var number: Int64?
@@ -31,6 +32,7 @@ package final class SessionDirectory: Sendable {
 
     private struct State {
         var entries: [ClientID: Entry] = [:]
+        var grace = Grace()
         var lastSocket: UInt64 = 0
     }
 
@@ -46,6 +48,7 @@ package final class SessionDirectory: Sendable {
     }
 
     package var openCount: Int { state.withLockedValue { $0.entries.values.count { !$0.isLost } } }
+    package var lostCount: Int { state.withLockedValue(\.grace.count) }
 
     /// The session is on this socket from now on. The answer ends the older socket that it was on here, if there is
     /// one, before the session goes on.
@@ -53,7 +56,8 @@ package final class SessionDirectory: Sendable {
         _ session: SessionIdentity, on socket: SocketID, number: Int64?, displace: @escaping Displace
     ) -> Displace? {
         state.withLockedValue { state in
-            let entry = Entry(session: session.key, socket: socket, number: number, displace: displace)
+            state.grace.takenUp(session.clientID)
+            let entry = Entry(session: session, socket: socket, number: number, displace: displace)
             return state.entries.updateValue(entry, forKey: session.clientID)?.displace
         }
     }
@@ -75,14 +79,26 @@ package final class SessionDirectory: Sendable {
         state.withLockedValue { state in
             takeUps.compactMap { takeUp in
                 guard let entry = state.entries[takeUp.clientID] else { return nil }
-                if entry.number == nil, !entry.isLost {
+                guard let number = entry.number else {
+                    // Which of the two is newer shows when the store has answered. For a lost one nobody waits for that,
+                    // and the store will know it when the grace is over.
                     state.entries[takeUp.clientID]?.newest = max(entry.newest, takeUp.number)
                     return nil
                 }
-                guard entry.number ?? 0 < takeUp.number else { return nil }
+                guard number < takeUp.number else { return nil }
                 state.entries[takeUp.clientID] = nil
+                state.grace.takenUp(takeUp.clientID)
                 return entry.displace
             }
+        }
+    }
+
+    /// The socket has ended for its session is on another node.
+    package func overtaken(_ client: ClientID, on socket: SocketID) {
+        state.withLockedValue { state in
+            guard state.entries[client]?.socket == socket else { return }
+            state.entries[client] = nil
+            state.grace.takenUp(client)
         }
     }
 
@@ -90,28 +106,56 @@ package final class SessionDirectory: Sendable {
     package var sockets: [SessionSocket] {
         state.withLockedValue { state in
             state.entries.values.compactMap { entry in
-                entry.number.map { SessionSocket(session: entry.session, number: $0) }
+                entry.number.map { SessionSocket(session: entry.session.key, number: $0) }
             }
         }
     }
 
-    /// The socket was lost. False when a newer socket has the session already.
-    package func lost(_ client: ClientID, on socket: SocketID, had: @escaping Displace) -> Bool {
+    // MARK: - Lost sockets
+
+    /// The socket is gone: unless the session is taken up before `dueAt`, its memberships end. Nothing happens when a
+    /// newer socket has the session already.
+    package func lost(
+        _ client: ClientID, on socket: SocketID, had: @escaping Displace, at now: NIODeadline, dueAt: NIODeadline
+    ) {
         state.withLockedValue { state in
-            guard var entry = state.entries[client], entry.socket == socket, !entry.isLost else { return false }
+            guard var entry = state.entries[client], entry.socket == socket, !entry.isLost else { return }
             entry.isLost = true
             entry.displace = had
             state.entries[client] = entry
-            return true
+            state.grace.lost(entry.session, socket: entry.number, at: now, dueAt: dueAt)
         }
     }
 
-    /// Ends what there is of the session here. False when a newer socket has it: then its places are not to be left.
-    package func end(_ client: ClientID, on socket: SocketID) -> Bool {
+    /// Something that a lost socket had under way has ended, and may have made the session a member, or brought it here,
+    /// after the grace was over. Nothing happens when the session has a socket here.
+    package func endedLate(
+        _ session: SessionIdentity, number: Int64?, at now: NIODeadline, dueAt: NIODeadline
+    ) {
         state.withLockedValue { state in
-            guard state.entries[client]?.socket == socket else { return false }
-            state.entries[client] = nil
-            return true
+            let entry = state.entries[session.clientID]
+            guard entry?.isLost ?? true else { return }
+            state.grace.lost(session, socket: number ?? entry?.number, at: now, dueAt: dueAt)
         }
+    }
+
+    /// Lost sockets whose time is over, at most `max`. Each must come back by `settled` or `failed`.
+    func lapsing(at now: NIODeadline, max: Int) -> [Grace.Debt] {
+        state.withLockedValue { $0.grace.due(at: now, max: max) }
+    }
+
+    /// False when the session has a socket again: nothing is to be left. A socket that comes later takes the session up
+    /// with a higher number.
+    func owes(_ debt: Grace.Debt) -> Bool { state.withLockedValue { $0.grace.owes(debt) } }
+
+    func settled(_ debt: Grace.Debt) {
+        state.withLockedValue { state in
+            guard state.grace.settled(debt) else { return }
+            state.entries[debt.session.clientID] = nil
+        }
+    }
+
+    func failed(_ debt: Grace.Debt, at now: NIODeadline, chance: Double) {
+        state.withLockedValue { $0.grace.failed(debt, at: now, chance: chance) }
     }
 }

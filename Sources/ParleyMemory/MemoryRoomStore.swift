@@ -118,6 +118,17 @@ public final class MemoryRoomStore: RoomStore {
         }
     }
 
+    public func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] {
+        state.withLockedValue { state in
+            sockets.compactMap { socket in
+                let newest = state.sockets[socket.session]?.number ?? 0
+                guard socket.number ?? newest == newest else { return nil }
+                let rooms = state.rooms.values.filter { $0.places[socket.session]?.isPresent == true }.map(\.number)
+                return LapsedSession(session: socket.session, number: newest, rooms: rooms)
+            }
+        }
+    }
+
     public func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
         state.withLockedValue { state in
             rooms.compactMap { number in

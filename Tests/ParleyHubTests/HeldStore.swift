@@ -142,6 +142,8 @@ final class HeldStore: RoomStore {
         try await rooms.overtaken(sockets)
     }
 
+    func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] { try await rooms.lapse(sockets) }
+
     func heads(of numbers: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
         try await rooms.heads(of: numbers)
     }

@@ -67,5 +67,33 @@ extension RoomStoreBehaviour {
             try await join(other, socket: 2)
             #expect(try await store.takeUp(ann).memberships.map(\.room) == [other.number])
         },
+        RoomStoreBehaviour("a session that lapses has its rooms to leave, but none once a newer socket has it") {
+            store in
+            let (room, other) = (try await StoreRoom(store), try await StoreRoom(store))
+            let (ann, bob, cyd) = (SessionIdentity.made(), SessionIdentity.made(), SessionIdentity.made())
+            for session in [ann, bob] { _ = try await room.enroll(session) }
+            _ = try await other.enroll(ann)
+            _ = try await other.enroll(cyd)
+            _ = try await other.withdraw(cyd)
+            func lapse(_ sockets: [(SessionIdentity, Int64?)]) async throws -> [LapsedSession] {
+                let lapsed = try await store.lapse(
+                    sockets.map { LostSocket(session: $0.0.key, number: $0.1, ago: .seconds(15)) })
+                return lapsed.map {
+                    LapsedSession(session: $0.session, number: $0.number, rooms: $0.rooms.sorted())
+                }
+            }
+            #expect(try await lapse([]) == [])
+            let first = try await lapse([(ann, 0), (bob, 0), (cyd, nil), (.made(), 0)])
+            #expect(
+                Set(first.filter { !$0.rooms.isEmpty }) == [
+                    LapsedSession(session: ann.key, number: 0, rooms: [room.number, other.number].sorted()),
+                    LapsedSession(session: bob.key, number: 0, rooms: [room.number]),
+                ])
+            _ = try await store.takeUp(ann)
+            #expect(try await lapse([(ann, 0)]) == [])
+            let rooms = [room.number, other.number].sorted()
+            #expect(try await lapse([(ann, 1)]) == [LapsedSession(session: ann.key, number: 1, rooms: rooms)])
+            #expect(try await lapse([(ann, nil)]) == [LapsedSession(session: ann.key, number: 1, rooms: rooms)])
+        },
     ]
 }

@@ -4,7 +4,8 @@
 
 ALTER TABLE parley.session
     ADD COLUMN node_no bigint,
-    ADD COLUMN socket_no bigint NOT NULL DEFAULT 0;
+    ADD COLUMN socket_no bigint NOT NULL DEFAULT 0,
+    ADD COLUMN lost_at timestamptz;
 -- A session's newest socket changes often: room for that on the row's own page.
 ALTER TABLE parley.session SET (fillfactor = 70);
 
@@ -12,6 +13,8 @@ COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come bac
 COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
 COMMENT ON COLUMN parley.session.socket_no IS
     'Number of its newest socket; raised by each that takes the session up, from 0 for the one with which it began';
+COMMENT ON COLUMN parley.session.lost_at IS
+    'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
 -- Sessions, many at once ------------------------------------------------------------------------------------------
 
@@ -45,7 +48,7 @@ BEGIN
         FROM unnest(session_keys, client_ids, user_ids) q(key, client_id, user_id)
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
-        SET node_no = EXCLUDED.node_no, socket_no = s.socket_no + 1
+        SET node_no = EXCLUDED.node_no, socket_no = s.socket_no + 1, lost_at = NULL
         RETURNING s.session_key, s.socket_no
     )
     SELECT q.ix::integer, t.socket_no, own_batch

@@ -16,4 +16,11 @@ extension PostgresRoomStore {
             ClientID(row.text(0)).map { SessionTakeUp(clientID: $0, number: row.int8(1)) }
         }
     }
+
+    public func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] {
+        guard !sockets.isEmpty else { return [] }
+        let rows = try await reader.read(
+            SessionStatement.lapse, SessionStatement.parameters(sockets, node: nodeNumber))
+        return SessionStatement.lapsed(rows, of: sockets)
+    }
 }
