@@ -1,3 +1,4 @@
+import Foundation
 import ParleyCluster
 import TestPostgres
 import Testing
@@ -84,5 +85,43 @@ struct TakeUpTests {
             _ = try await survivor.expect { $0["method"]?.string == "ping" }
         }
         for node in nodes { await node.kill() }
+    }
+
+    @Test("waits for what an older socket has under way, also when one between them has gone already")
+    func thirdSocket() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("third")
+        let nodes = try await Design.nodes(of: try server.url(database: "third"), count: 1)
+        let first = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[0])
+        let room = try await first.create()
+        try await first.join(room)
+        let writer = try await server.query(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'parley/writer'", database: "third")
+        let pid = try #require(Int32(writer))
+
+        kill(pid, SIGSTOP)
+        defer { kill(pid, SIGCONT) }
+        await first.say("under way", in: room, id: 1)
+        await first.send(#"{"method":"ping","id":2}"#)
+        _ = try await first.expect { $0["method"]?.string == "ping" }
+        let second = try await TestClient.open(to: nodes[0], session: first.session)
+        #expect(try await first.expectClose() == 4001)
+        let third = try await TestClient.open(to: nodes[0], session: first.session)
+        #expect(try await second.expectClose() == 4001)
+        // Another one that comes later has its session at once.
+        _ = try await TestClient.connect(to: nodes[0], session: bob.session)
+        #expect(await third.frames.isEmpty, "the id of the first socket's message is not settled yet")
+        kill(pid, SIGCONT)
+
+        let hello = try await third.expect { $0["method"]?.string == "connect" }
+        #expect(hello["rooms"]?.array?.first?["lastId"]?.int == 1)
+        try await third.join(room)
+        for id in 1...2 { await third.say("\(id)", in: room, id: id) }
+        let seen = try await third.changes(of: room, upTo: 2)
+        #expect(seen.sorted { $0.key < $1.key }.map { $0.value["message"]?.string } == ["under way", "2"])
+        for node in nodes { await node.kill() }
+        _ = try await server.stop(.immediate)
     }
 }
