@@ -1,7 +1,7 @@
 /// Sessions, and which of their sockets has them: the part of a store that is about one client at a time.
 ///
-/// The sockets of a session are numbered in the order in which they took it up, over the whole cluster: 0 is the one
-/// with which it began. The highest number has the session. What a socket does as a member names its number, so that
+/// The sockets of a session have rising numbers in the order in which they took it up, over the whole cluster: 0 is the
+/// one with which it began. The highest number has the session. What a socket does as a member names its number, so that
 /// one that was overtaken, on a node that does not know it yet, changes nothing any more.
 public protocol SessionStore: Sendable {
     /// Takes a session up on a new socket of this node. From then on no older socket's joins and leaves count. Not

@@ -2,7 +2,7 @@ import NIOCore
 import ParleyCore
 
 /// The sessions that lost their socket here and have not come back, and when their memberships are to end. Pure: it is
-/// told the time, and is given its chance.
+/// told the time, and by what chance to wait.
 ///
 /// What exactly a session has to leave is asked of the store when the time has come: only that is sure to hold a join
 /// that was under way when the socket went, and the rooms that the client had not joined anew on it.
@@ -19,14 +19,14 @@ struct Grace {
     private struct Standing {
         let debt: Debt
         var dueAt: NIODeadline
-        var failures = 0
+        var backoff = Backoff(first: pauseFirst, max: pauseMax)
         /// Somebody is at it.
         var isUnderWay = false
     }
 
-    /// Pauses after a failure: twice as long each time, and of that a random part between half and all.
-    static let pauseFirst = TimeAmount.milliseconds(500)
-    static let pauseMax = TimeAmount.seconds(30)
+    /// Pauses after a failure.
+    static let pauseFirst = Duration.milliseconds(500)
+    static let pauseMax = Duration.seconds(30)
 
     private var standings: [ClientID: Standing] = [:]
     private var lastSerial: UInt64 = 0
@@ -61,13 +61,11 @@ struct Grace {
         return true
     }
 
-    /// - Parameter chance: From 0 to 1.
-    mutating func failed(_ debt: Debt, at now: NIODeadline, chance: Double) {
+    /// Something could not be left.
+    mutating func failed(_ debt: Debt, at now: NIODeadline, using generator: inout some RandomNumberGenerator) {
         guard owes(debt), var standing = standings[debt.session.clientID] else { return }
-        let pause = min(Self.pauseFirst * (1 << Int64(min(standing.failures, 16))), Self.pauseMax)
-        standing.failures += 1
         standing.isUnderWay = false
-        standing.dueAt = now + .nanoseconds(Int64(Double(pause.nanoseconds) * (0.5 + chance / 2)))
+        standing.dueAt = now + TimeAmount(standing.backoff.next(using: &generator))
         standings[debt.session.clientID] = standing
     }
 }

@@ -55,12 +55,12 @@ final class GraceWatch: Sendable {
                 })
             let failed = await leave(lapsed, of: page)
             for debt in page where !failed.contains(debt) { directory.settled(debt) }
-            for debt in failed { directory.failed(debt, at: .now(), chance: .random(in: 0...1)) }
+            for debt in failed { directory.failed(debt, at: .now()) }
         } catch {
             logger.warning(
                 "the memberships of lost sessions could not be ended; they will be tried again",
                 metadata: ["sessions": "\(page.count)", "error": "\(error)"])
-            for debt in page { directory.failed(debt, at: .now(), chance: .random(in: 0...1)) }
+            for debt in page { directory.failed(debt, at: .now()) }
         }
     }
 

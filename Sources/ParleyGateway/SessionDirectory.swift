@@ -155,7 +155,8 @@ package final class SessionDirectory: Sendable {
         }
     }
 
-    func failed(_ debt: Grace.Debt, at now: NIODeadline, chance: Double) {
-        state.withLockedValue { $0.grace.failed(debt, at: now, chance: chance) }
+    func failed(_ debt: Grace.Debt, at now: NIODeadline) {
+        var generator = SystemRandomNumberGenerator()
+        state.withLockedValue { $0.grace.failed(debt, at: now, using: &generator) }
     }
 }

@@ -12,7 +12,8 @@ ALTER TABLE parley.session SET (fillfactor = 70);
 COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come back, at least once';
 COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
 COMMENT ON COLUMN parley.session.socket_no IS
-    'Number of its newest socket; raised by each that takes the session up, from 0 for the one with which it began';
+    'Number of its newest socket, 0 for the one with which it began. Rises with each that takes the session up, and is at '
+    'least the milliseconds since 1970 then: so it rises also when a failover has lost the newest ones';
 COMMENT ON COLUMN parley.session.lost_at IS
     'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
@@ -30,6 +31,7 @@ AS $$
 DECLARE
     own_node bigint;
     own_batch bigint;
+    now_ms bigint;
 BEGIN
     UPDATE parley.writer w
     SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -41,14 +43,15 @@ BEGIN
     END IF;
 
     -- In the order of the keys, as everybody who locks or inserts several sessions has it.
+    now_ms := extract(epoch FROM clock_timestamp()) * 1000;
     RETURN QUERY
     WITH taken AS (
         INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no)
-        SELECT q.key, q.client_id, q.user_id, own_node, 1
+        SELECT q.key, q.client_id, q.user_id, own_node, now_ms
         FROM unnest(session_keys, client_ids, user_ids) q(key, client_id, user_id)
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
-        SET node_no = EXCLUDED.node_no, socket_no = s.socket_no + 1, lost_at = NULL
+        SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), lost_at = NULL
         RETURNING s.session_key, s.socket_no
     )
     SELECT q.ix::integer, t.socket_no, own_batch
