@@ -101,9 +101,6 @@ let package = Package(
         .testTarget(
             name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
-        .testTarget(
-            name: "ParleyGatewayTests",
-            dependencies: ["ParleyGateway", "ParleyCore", nio, nioHTTP, nioEmbedded, crypto], swiftSettings: strict),
         .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
         .testTarget(
             name: "ParleyClientTests", dependencies: ["ParleyClient", "ParleyCore", nio, nioPosix, nioLocks],
@@ -118,6 +115,12 @@ let package = Package(
             name: "ParleyHubTests",
             dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
             swiftSettings: strict),
+        .testTarget(
+            name: "ParleyGatewayTests",
+            dependencies: [
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded, nioLocks,
+                logging, crypto,
+            ], swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.
         .target(

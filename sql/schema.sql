@@ -12,7 +12,7 @@ CREATE DOMAIN parley.public_id AS text COLLATE pg_catalog."C"
 CREATE DOMAIN parley.retention AS bigint
 	CONSTRAINT retention_keeps_something CHECK ((VALUE > 0));
 
-CREATE FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], only_here boolean[]) RETURNS TABLE(ix integer, outcome "char", room_no bigint, claim bigint, step bigint, roster_seq bigint, member_count integer, was_known boolean, client_id text, user_id text, batch bigint)
+CREATE FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], sockets bigint[]) RETURNS TABLE(ix integer, outcome "char", room_no bigint, claim bigint, step bigint, roster_seq bigint, member_count integer, was_known boolean, client_id text, user_id text, batch bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     AS $$
@@ -49,8 +49,8 @@ BEGIN
     END IF;
 
     -- After the rooms, so that nobody waits for a room while it holds a new session; sorted, for two may insert alike.
-    INSERT INTO parley.session (session_key, client_id, user_id)
-    SELECT DISTINCT ON (q.key) q.key, q.client_id, q.user_id
+    INSERT INTO parley.session (session_key, client_id, user_id, node_no)
+    SELECT DISTINCT ON (q.key) q.key, q.client_id, q.user_id, own_node
     FROM unnest(session_keys, client_ids, user_ids, room_ids) q(key, client_id, user_id, room_id)
     WHERE q.room_id IS NOT NULL AND NOT EXISTS (SELECT FROM parley.session s WHERE s.session_key = q.key)
         AND EXISTS (SELECT FROM parley.room r WHERE r.room_id = q.room_id AND r.room_no = ANY (locked))
@@ -60,14 +60,15 @@ BEGIN
     -- A new statement, hence a new snapshot: it sees what was committed while this one waited for the locks.
     RETURN QUERY
     WITH asked AS (
-        SELECT q.ix::integer AS ix, r.room_no, q.room_id IS NOT NULL AS joins, q.profile, q.only_here,
+        SELECT q.ix::integer AS ix, r.room_no, q.room_id IS NOT NULL AS joins, q.profile,
+            COALESCE(s.socket_no > q.socket, false) AS overtaken,
             s.session_no, s.client_id, s.user_id, m.session_no IS NOT NULL AS known,
             m.session_no IS NOT NULL AND m.left_at IS NULL AS present,
             m.node_no, m.profile AS old_profile,
             r.room_no = ANY (locked) AS locked, r.closed_at IS NULL AS open, r.last_seq,
             r.claim_seq, r.roster_seq, r.member_count
-        FROM unnest(room_nos, room_ids, session_keys, profiles, only_here)
-            WITH ORDINALITY q(room_no, room_id, key, profile, only_here, ix)
+        FROM unnest(room_nos, room_ids, session_keys, profiles, sockets)
+            WITH ORDINALITY q(room_no, room_id, key, profile, socket, ix)
         LEFT JOIN parley.room r ON r.room_no = COALESCE(
             q.room_no, (SELECT r2.room_no FROM parley.room r2 WHERE r2.room_id = q.room_id))
         LEFT JOIN parley.session s ON s.session_key = q.key
@@ -75,19 +76,19 @@ BEGIN
     ), judged AS (
         SELECT a.*,
             CASE
-                WHEN NOT a.locked THEN 0
+                WHEN NOT a.locked OR a.overtaken THEN 0
                 WHEN a.joins AND NOT a.present THEN 1
                 WHEN a.joins AND a.profile IS NOT NULL AND a.profile IS DISTINCT FROM a.old_profile THEN 1
-                WHEN NOT a.joins AND a.present AND (NOT a.only_here OR a.node_no = own_node) THEN 1
+                WHEN NOT a.joins AND a.present THEN 1
                 ELSE 0
             END AS steps,
             CASE
-                WHEN NOT a.locked THEN 0
+                WHEN NOT a.locked OR a.overtaken THEN 0
                 WHEN a.joins AND NOT a.present THEN 1
-                WHEN NOT a.joins AND a.present AND (NOT a.only_here OR a.node_no = own_node) THEN -1
+                WHEN NOT a.joins AND a.present THEN -1
                 ELSE 0
             END AS delta,
-            a.locked AND a.joins AND a.known AND a.node_no <> own_node AS taken
+            a.locked AND NOT a.overtaken AND a.joins AND a.known AND a.node_no <> own_node AS taken
         FROM asked a
         WHERE a.room_no IS NOT NULL
     ), numbered AS (
@@ -134,7 +135,7 @@ BEGIN
     )
     SELECT a.ix,
         (CASE
-            WHEN n.locked AND n.open THEN 'd'
+            WHEN n.locked AND n.open THEN CASE WHEN n.overtaken THEN 'o' ELSE 'd' END
             WHEN n.open THEN 'l'
             ELSE 'g'
         END)::"char",
@@ -147,7 +148,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], only_here boolean[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
+COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], sockets bigint[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), o (nothing done: a newer socket has the session), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
 
 CREATE FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) RETURNS TABLE(batch bigint, room_no bigint, roster_seq bigint)
     LANGUAGE plpgsql
@@ -311,6 +312,46 @@ $$;
 
 COMMENT ON FUNCTION parley.messages(room text, after bigint, max integer) IS 'The oldest messages of a room after a place, at most max: reads only what it needs';
 
+CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[]) RETURNS TABLE(ix integer, socket_no bigint, batch bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    own_node bigint;
+    own_batch bigint;
+    now_ms bigint;
+BEGIN
+    UPDATE parley.writer w
+    SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+    WHERE w.writer_no = writer AND w.incarnation = writer_incarnation AND w.epoch = writer_epoch
+        AND w.dead_at IS NULL
+    RETURNING w.node_no, w.last_batch INTO own_node, own_batch;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    -- In the order of the keys, as everybody who locks or inserts several sessions has it.
+    now_ms := extract(epoch FROM clock_timestamp()) * 1000;
+    RETURN QUERY
+    WITH taken AS (
+        INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no)
+        SELECT q.key, q.client_id, q.user_id, own_node, now_ms
+        FROM unnest(session_keys, client_ids, user_ids) q(key, client_id, user_id)
+        ORDER BY q.key
+        ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
+        SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), lost_at = NULL
+        RETURNING s.session_key, s.socket_no
+    )
+    SELECT q.ix::integer, t.socket_no, own_batch
+    FROM unnest(session_keys) WITH ORDINALITY q(key, ix)
+    JOIN taken t ON t.session_key = q.key
+    ORDER BY q.ix;
+END
+$$;
+
+COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket; no row at all when the writer is fenced';
+
 CREATE TABLE parley.member (
     room_no bigint NOT NULL,
     session_no bigint NOT NULL,
@@ -367,14 +408,24 @@ CREATE TABLE parley.session (
     client_id parley.public_id NOT NULL,
     user_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    node_no bigint,
+    socket_no bigint DEFAULT 0 NOT NULL,
+    lost_at timestamp with time zone,
     CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
-);
+)
+WITH (fillfactor='70');
 
-COMMENT ON TABLE parley.session IS 'A client that has joined a room at least once';
+COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come back, at least once';
 
 COMMENT ON COLUMN parley.session.session_key IS 'Secret: what the signed token of the session names';
 
 COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with which the session began';
+
+COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
+
+COMMENT ON COLUMN parley.session.socket_no IS 'Number of its newest socket, 0 for the one with which it began. Rises with each that takes the session up, and is at least the milliseconds since 1970 then: so it rises also when a failover has lost the newest ones';
+
+COMMENT ON COLUMN parley.session.lost_at IS 'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
 CREATE VIEW parley.members AS
  SELECT (r.room_id)::text AS room_id,

@@ -7,7 +7,9 @@ public protocol ChangeFeed: Sendable {
 
 public enum FeedEvent: Sendable, Equatable {
     case pointers([RoomPointer])
-    /// Hints may have been lost: read every local room from its cursor.
+    /// Other nodes have taken these sessions up.
+    case takenUp([SessionTakeUp])
+    /// Hints may have been lost: read every local room from its cursor, and ask about every local session.
     case resync
 }
 

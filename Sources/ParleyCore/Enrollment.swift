@@ -1,12 +1,15 @@
 public struct Enrollment: Sendable {
     public var room: RoomID
     public var session: SessionIdentity
+    /// The number of the socket that asks: refused when a newer one has the session. nil for no condition.
+    public var socket: Int64?
     /// A JSON object; nil leaves the profile as it is.
     public var profile: [UInt8]?
 
-    public init(room: RoomID, session: SessionIdentity, profile: [UInt8]? = nil) {
+    public init(room: RoomID, session: SessionIdentity, socket: Int64? = nil, profile: [UInt8]? = nil) {
         self.room = room
         self.session = session
+        self.socket = socket
         self.profile = profile
     }
 }

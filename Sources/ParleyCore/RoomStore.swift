@@ -4,7 +4,7 @@
 /// Calls may come from any thread and in any number; each has an answer within a bounded time, but for `append` and
 /// `appendApart`, which answer when the outcome is known. `StoreError.unavailable` says that nothing was done, unless
 /// the operation may be repeated safely: all but those two and `createRoom` may.
-public protocol RoomStore: Sendable {
+public protocol RoomStore: SessionStore {
     func createRoom(_ creation: RoomCreation) async throws(StoreError) -> RoomCreated
 
     /// Makes the session a member, or renews its membership. Idempotent.
@@ -33,9 +33,6 @@ public protocol RoomStore: Sendable {
     func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead]
 
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage
-
-    /// The rooms of which the session is a member now.
-    func memberships(of session: SessionKey) async throws(StoreError) -> [Membership]
 
     /// Where each of the rooms stands. A room that is gone is left out.
     func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer]

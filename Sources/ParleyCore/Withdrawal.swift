@@ -1,13 +1,14 @@
 public struct Withdrawal: Sendable {
     public var room: RoomNumber
     public var session: SessionKey
-    /// Only while the member's socket was last on this node: what the end of a grace must hold to.
-    public var onlyIfHere: Bool
+    /// The number of the socket whose membership is to end: nothing is done when a newer one has the session. nil for
+    /// no condition.
+    public var socket: Int64?
 
-    public init(room: RoomNumber, session: SessionKey, onlyIfHere: Bool = false) {
+    public init(room: RoomNumber, session: SessionKey, socket: Int64? = nil) {
         self.room = room
         self.session = session
-        self.onlyIfHere = onlyIfHere
+        self.socket = socket
     }
 }
 

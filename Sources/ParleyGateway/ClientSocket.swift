@@ -7,20 +7,23 @@ import ParleyWire
 
 /// One WebSocket of one client: the shell between the frames of the socket and the session. Lives on its event loop.
 final class ClientSocket: WebSocketDelegate, FrameSink {
-    private enum Phase {
-        /// The session is being looked up; what the client sends meanwhile waits.
-        case connecting(waiting: [ByteBuffer])
+    fileprivate enum Phase {
+        /// The session is being taken up, if the client has shown one; what it sends meanwhile waits.
+        case connecting(Resumption?, waiting: [ByteBuffer])
         case open(Session)
-        case ended
+        /// What is to be evicted from the writer before the session goes on elsewhere.
+        case ended(had: SessionDirectory.Displace)
     }
+
+    /// Before it is looked again which rooms were not joined: some could not be left, or were about to be joined.
+    private static let unjoinedPause = TimeAmount.seconds(1)
 
     let id: SessionDirectory.SocketID
     private let gateway: Gateway
     private let credentials: SocketCredentials
     private var socket: WebSocket?
-    private var phase = Phase.connecting(waiting: [])
+    private var phase = Phase.connecting(nil, waiting: [])
     private var isReadingPaused = false
-    private var key: SessionKey?
 
     init(gateway: Gateway, credentials: SocketCredentials) {
         self.gateway = gateway
@@ -41,15 +44,15 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         if let identity = gateway.identity(of: credentials) {
             resume(identity)
         } else {
-            begin(.fresh(), memberships: [], isResumed: false)
+            begin(.fresh(), as: nil)
         }
     }
 
     func received(text: ByteBuffer) {
         switch phase {
-        case .connecting(var waiting):
+        case .connecting(let resumption, var waiting):
             waiting.append(text)
-            phase = .connecting(waiting: waiting)
+            phase = .connecting(resumption, waiting: waiting)
             if waiting.count >= gateway.settings.backlogMax { pauseReading() }
         case .open(let session):
             handle(text, session)
@@ -69,14 +72,13 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     func closed(_ end: WebSocketEnd) {
         if let socket { gateway.remove(self, on: socket.eventLoop) }
-        defer { phase = .ended }
-        guard case .open(let session) = phase, let key else { return }
-        let places = session.end()
-        if end.peerCode == .normal && end.startedBy == .peer {
-            if gateway.directory.end(key, on: id) { gateway.leave(places, of: key, onlyIfHere: false) }
-        } else if gateway.directory.lost(key, on: id, places: places) {
-            gateway.startGrace(of: key, socket: id, places: places)
-        }
+        guard let session = phase.session else { return }
+        let had = cease()
+        // Closed by the client on purpose: it does not come back.
+        let isOver = end.peerCode == .normal && end.startedBy == .peer
+        let now = NIODeadline.now()
+        gateway.directory.lost(
+            session.clientID, on: id, had: had, at: now, dueAt: isOver ? now : now + gateway.settings.grace)
     }
 
     // MARK: - FrameSink
@@ -94,7 +96,12 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         socket?.close(code: .policyViolation, reason: "too many requests were sent against temporary errors")
     }
 
-    func endForTakeover() { _ = displaced() }
+    func endForTakeover() {
+        guard let session = phase.session else { return }
+        let had = displaced()
+        gateway.directory.overtaken(session.clientID, on: id)
+        Task { [gateway] in await gateway.hub.evict(await had()) }
+    }
 
     /// The node goes down; the client finds another.
     func endForRestart() {
@@ -105,79 +112,99 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     private func resume(_ identity: SessionIdentity) {
         guard let loop = socket?.eventLoop else { return }
-        key = identity.key
-        let displace = register(identity.key, loop: loop)
+        let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
-        Task {
-            await gateway.hub.evict(await displace?() ?? [])
-            let memberships: Result<[Membership], StoreError>
-            do throws(StoreError) {
-                memberships = .success(try await gateway.hub.store.memberships(of: identity.key))
-            } catch {
-                memberships = .failure(error)
+        let resumption = Resumption(identity, older: older, hub: gateway.hub) {
+            // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
+            await withCheckedContinuation { continuation in
+                loop.execute { continuation.resume(returning: back.value.phase.isConnecting) }
             }
-            loop.execute { back.value.resumed(identity, memberships) }
+        }
+        phase = .connecting(resumption, waiting: [])
+        Task {
+            let takenUp = await resumption.takenUp
+            loop.execute { back.value.resumed(identity, takenUp) }
         }
     }
 
-    private func resumed(_ identity: SessionIdentity, _ memberships: Result<[Membership], StoreError>) {
-        guard case .connecting = phase else { return }
-        switch memberships {
-        case .success(let memberships):
-            begin(identity, memberships: memberships, isResumed: true)
+    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp, StoreError>) {
+        switch result {
+        case .success(let takenUp) where !phase.isConnecting:
+            gateway.endedLate(identity, number: takenUp.number)
+        case .failure where !phase.isConnecting:
+            // It may have been done all the same.
+            gateway.endedLate(identity, number: nil)
+        case .success(let takenUp):
+            if gateway.directory.tookUp(identity.clientID, on: id, number: takenUp.number) {
+                begin(identity, as: takenUp)
+            } else {
+                _ = displaced()
+            }
         case .failure:
             socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
         }
     }
 
-    private func begin(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) {
-        guard case .connecting(let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
+    /// - Parameter takenUp: nil for a session that begins with this socket.
+    private func begin(_ identity: SessionIdentity, as takenUp: TakenUp?) {
+        guard case .connecting(_, let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
         else { return }
-        if !isResumed {
-            key = identity.key
-            _ = register(identity.key, loop: socket.eventLoop)
-        }
+        if takenUp == nil { _ = register(identity, number: 0, loop: socket.eventLoop) }
+        let memberships = takenUp?.memberships ?? []
         let session = Session(
-            identity: identity, hub: gateway.hub, shard: shard, settings: gateway.settings, loop: socket.eventLoop,
-            sink: self)
+            identity: identity, number: takenUp?.number ?? 0, memberships: memberships, hub: gateway.hub, shard: shard,
+            settings: gateway.settings, loop: socket.eventLoop, sink: self)
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
+        session.endedLate = { [gateway, number = session.number] in gateway.endedLate(identity, number: number) }
         phase = .open(session)
-        send(gateway.connectFrame(identity, memberships: memberships, isResumed: isResumed))
-        if !memberships.isEmpty { leaveWhatIsNotJoined(memberships, session, identity.key, on: socket.eventLoop) }
+        send(gateway.connectFrame(identity, memberships: memberships, isResumed: takenUp != nil))
+        if !memberships.isEmpty { leaveWhatIsNotJoined(session, in: gateway.settings.grace, on: socket.eventLoop) }
         for text in waiting { handle(text, session) }
         regulateReading(session)
     }
 
-    private func register(_ key: SessionKey, loop: any EventLoop) -> SessionDirectory.Displace? {
+    private func register(
+        _ identity: SessionIdentity, number: Int64?, loop: any EventLoop
+    ) -> SessionDirectory.Displace? {
         let bound = NIOLoopBound(self, eventLoop: loop)
-        return gateway.directory.open(key, on: id) {
-            await withCheckedContinuation { continuation in
+        return gateway.directory.open(identity, on: id, number: number) {
+            let had = await withCheckedContinuation { continuation in
                 loop.execute { continuation.resume(returning: bound.value.displaced()) }
             }
+            return await had()
         }
     }
 
-    /// A newer socket has the session.
-    private func displaced() -> SessionDirectory.Places {
-        let places: SessionDirectory.Places
-        switch phase {
-        case .open(let session): places = session.end()
-        case .connecting, .ended: places = []
-        }
-        phase = .ended
+    /// A newer socket has the session. The answer says what this one had.
+    private func displaced() -> SessionDirectory.Displace {
+        let had = cease()
         socket?.close(code: .sessionContinuesElsewhere, reason: "the session continues on a newer socket")
-        return places
+        return had
+    }
+
+    /// Nothing that comes from the client is looked at any more.
+    private func cease() -> SessionDirectory.Displace {
+        let had: SessionDirectory.Displace
+        switch phase {
+        case .open(let session):
+            let places = session.end()
+            had = { places }
+        case .connecting(let resumption?, _): had = { await resumption.inherited }
+        case .connecting(nil, _): had = { [] }
+        case .ended(let former): had = former
+        }
+        phase = .ended(had: had)
+        return had
     }
 
     /// A room that is not joined within the grace, counted from `connect`, is left.
-    private func leaveWhatIsNotJoined(
-        _ memberships: [Membership], _ session: Session, _ key: SessionKey, on loop: any EventLoop
-    ) {
-        let gateway = gateway
-        loop.assumeIsolated().scheduleTask(in: gateway.settings.grace) { [weak self, weak session] in
+    private func leaveWhatIsNotJoined(_ session: Session, in time: TimeAmount, on loop: any EventLoop) {
+        loop.assumeIsolated().scheduleTask(in: time) { [weak self, weak session] in
             guard let self, let session, case .open = self.phase else { return }
-            let joined = session.rooms
-            gateway.leave(memberships.map(\.room).filter { !joined.contains($0) }, of: key, onlyIfHere: false)
+            session.leaveWhatIsNotJoined { [weak self, weak session] isDone in
+                guard !isDone, let self, let session, case .open = self.phase else { return }
+                self.leaveWhatIsNotJoined(session, in: Self.unjoinedPause, on: loop)
+            }
         }
     }
 
@@ -206,6 +233,24 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         guard !isReadingPaused else { return }
         isReadingPaused = true
         socket?.pauseReading()
+    }
+}
+
+extension ClientSocket.Phase {
+    fileprivate var isConnecting: Bool {
+        switch self {
+        case .connecting: true
+        case .open, .ended: false
+        }
+    }
+
+    /// The session that the socket has, or is about to have.
+    fileprivate var session: SessionIdentity? {
+        switch self {
+        case .connecting(let resumption, _): resumption?.session
+        case .open(let session): session.identity
+        case .ended: nil
+        }
     }
 }
 

@@ -2,7 +2,7 @@ import Crypto
 package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
-import ParleyCore
+package import ParleyCore
 package import ParleyHub
 import ParleyWire
 
@@ -11,6 +11,8 @@ package final class Gateway: Sendable {
     package let settings: GatewaySettings
     package let hub: Hub
     let directory = SessionDirectory()
+    private let takeUpWatch: TakeUpWatch
+    private let graceWatch: GraceWatch
     private let logger: Logger
     private let signingKey: SymmetricKey
     private let sockets: [(loop: any EventLoop, box: NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>)]
@@ -26,6 +28,9 @@ package final class Gateway: Sendable {
         self.hub = hub
         self.signingKey = SymmetricKey(data: signingKey)
         self.logger = logger
+        takeUpWatch = TakeUpWatch(
+            directory: directory, store: hub.store, every: settings.takeUpWatch, logger: logger)
+        graceWatch = GraceWatch(directory: directory, hub: hub, logger: logger)
         sockets = group.makeIterator().map { loop in
             (loop, .makeBoxSendingValue([:], eventLoop: loop))
         }
@@ -33,6 +38,33 @@ package final class Gateway: Sendable {
 
     package var socketCount: Int { state.withLockedValue(\.socketCount) }
     package var isDraining: Bool { state.withLockedValue(\.isDraining) }
+
+    /// Runs until the task is cancelled.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.takeUpWatch.run { self.overtaken(by: $0) } }
+            group.addTask { await self.graceWatch.run() }
+        }
+    }
+
+    /// What the feed says of the sessions of all nodes.
+    package func received(_ event: FeedEvent) {
+        switch event {
+        case .pointers: break
+        case .takenUp(let takeUps): overtaken(by: takeUps)
+        case .resync: takeUpWatch.lookSoon()
+        }
+    }
+
+    private func overtaken(by takeUps: [SessionTakeUp]) {
+        let displaced = directory.overtaken(by: takeUps)
+        guard !displaced.isEmpty else { return }
+        Task { [hub] in
+            var places: SessionDirectory.Places = []
+            for displace in displaced { places += await displace() }
+            await hub.evict(places)
+        }
+    }
 
     /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere.
     package func drain() {
@@ -84,30 +116,10 @@ package final class Gateway: Sendable {
             rooms: memberships.map { ($0.id, $0.marks, $0.lastSeq) }, limits: settings.limits)
     }
 
-    /// A socket was lost: unless the session is taken up in time, its memberships end.
-    func startGrace(of key: SessionKey, socket: SessionDirectory.SocketID, places: SessionDirectory.Places) {
-        guard let loop = sockets.first?.loop else { return }
-        loop.scheduleTask(in: settings.grace) {
-            guard self.directory.end(key, on: socket) else { return }
-            self.leave(places.map(\.room), of: key, onlyIfHere: true)
-        }
-    }
-
-    func leave(_ places: SessionDirectory.Places, of key: SessionKey, onlyIfHere: Bool) {
-        leave(places.map(\.room), of: key, onlyIfHere: onlyIfHere)
-    }
-
-    func leave(_ rooms: [RoomNumber], of key: SessionKey, onlyIfHere: Bool) {
-        for room in rooms {
-            Task {
-                do throws(StoreError) {
-                    try await hub.leave(Withdrawal(room: room, session: key, onlyIfHere: onlyIfHere))
-                } catch {
-                    logger.warning(
-                        "a membership could not be ended", metadata: ["room": "\(room)", "error": "\(error)"])
-                }
-            }
-        }
+    /// A socket is gone, and something that it had under way has ended since.
+    func endedLate(_ session: SessionIdentity, number: Int64?) {
+        let now = NIODeadline.now()
+        directory.endedLate(session, number: number, at: now, dueAt: now + settings.grace)
     }
 
     private func box(of loop: any EventLoop) -> NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>? {

@@ -10,6 +10,8 @@ package struct GatewaySettings: Sendable {
     package var grace: TimeAmount = .seconds(15)
     /// How long a session can be taken up after its last socket.
     package var session: TimeAmount = .hours(24)
+    /// How often the store is asked which sessions were taken up elsewhere, beside what other nodes announce.
+    package var takeUpWatch: TimeAmount = .seconds(30)
     /// Bytes that wait for one client: above the upper bound updates are held back for it, and it is not read, until
     /// fewer than the lower wait.
     package var congestionBytes = 65_536...262_144

@@ -1,5 +1,4 @@
 import DequeModule
-import Logging
 import NIOCore
 import ParleyCore
 import ParleyHub
@@ -10,7 +9,7 @@ import ParleyWire
 /// Requests of one room are handled in the order in which they came: while one waits for the store (create, join, leave),
 /// the later ones of that room wait in its queue. Messages do not wait for each other; the writer keeps their order.
 final class Session {
-    private struct Seat {
+    struct Seat {
         var subscription: Subscription?
         /// A request is under way that the later ones must wait for.
         var isBusy = false
@@ -18,23 +17,31 @@ final class Session {
     }
 
     let identity: SessionIdentity
-    private let hub: Hub
-    private let shard: HubShard
-    private let settings: GatewaySettings
-    private let loop: any EventLoop
-    private unowned let sink: any FrameSink
-    private var seats: [RoomID: Seat] = [:]
+    /// Of this socket within the session.
+    let number: Int64
+    let hub: Hub
+    let shard: HubShard
+    let settings: GatewaySettings
+    let loop: any EventLoop
+    unowned let sink: any FrameSink
+    var seats: [RoomID: Seat] = [:]
+    /// The memberships that the socket found and that the client has not taken up by a join.
+    var unjoined: [RoomID: RoomNumber]
     private var hasEnded = false
     /// Requests that wait in all queues.
     private(set) var backlog = 0
     /// The backlog may have become smaller.
     var backlogShrank: () -> Void = {}
+    /// A join has ended, or may have, after the socket.
+    var endedLate: @Sendable () -> Void = {}
 
     init(
-        identity: SessionIdentity, hub: Hub, shard: HubShard, settings: GatewaySettings, loop: any EventLoop,
-        sink: any FrameSink
+        identity: SessionIdentity, number: Int64, memberships: [Membership], hub: Hub, shard: HubShard,
+        settings: GatewaySettings, loop: any EventLoop, sink: any FrameSink
     ) {
         self.identity = identity
+        self.number = number
+        unjoined = Dictionary(memberships.map { ($0.id, $0.room) }) { first, _ in first }
         self.hub = hub
         self.shard = shard
         self.settings = settings
@@ -101,131 +108,6 @@ final class Session {
         }
     }
 
-    // MARK: - Rooms
-
-    private func create(_ request: CreateRequest, id: Int64?) {
-        var generator = SystemRandomNumberGenerator()
-        let room = request.room ?? .random(using: &generator)
-        let creation = RoomCreation(
-            id: room, ifMissing: request.ifMissing, meta: request.meta, retainMessages: request.retainMessages,
-            retainSeconds: request.retainSeconds)
-        begin(room)
-        perform { hub throws(StoreError) in
-            try await hub.store.createRoom(creation)
-        } then: { session, result in
-            switch result {
-            case .success(let answer):
-                session.sink.send(ServerFrame.createReply(id: id, roomID: room, created: answer.created))
-            case .failure(let error):
-                session.refuse(error.forClient, id: id, room: room)
-            }
-            session.finish(room)
-        }
-    }
-
-    private func join(_ request: JoinRequest, id: Int64?) {
-        let subscription = seats[request.room]?.subscription
-        guard subscription != nil || seats.count < settings.limits.rooms else {
-            let error = RequestError(.forbidden, "a client can be in \(settings.limits.rooms) rooms; leave one first")
-            return refuse(error, id: id, room: request.room)
-        }
-        begin(request.room)
-        if let subscription { shard.suspend(subscription) }
-        let enrollment = Enrollment(room: request.room, session: identity, profile: request.profile)
-        let want: SnapshotRequest.Want = request.after.map { .after($0) } ?? .recent(request.recent)
-        let (loop, isRepeat) = (loop, subscription != nil)
-        perform { hub throws(StoreError) in
-            try await hub.join(enrollment, want: want, loop: loop, isRepeat: isRepeat)
-        } then: { session, result in
-            session.joinEnded(request, id: id, result)
-            session.finish(request.room)
-        } orElse: { hub, result in
-            // The socket ended meanwhile: the membership stays for its grace, but nobody listens here.
-            if !isRepeat, case .success(let admission) = result { hub.release(admission.enrolled.room, from: loop) }
-        }
-    }
-
-    private func joinEnded(_ request: JoinRequest, id: Int64?, _ result: Result<Admission, StoreError>) {
-        let known = seats[request.room]?.subscription
-        switch result {
-        case .failure(let error):
-            refuse(error.forClient, id: id, room: request.room)
-            if let known { shard.resumeAfterFailedJoin(known) }
-        case .success(let admission):
-            let subscription =
-                known
-                ?? shard.subscribe(
-                    clientID: identity.clientID, roomID: request.room, enrolled: admission.enrolled, sink: sink)
-            seats[request.room]?.subscription = subscription
-            subscription.wantsPresence = request.presence
-            if known != nil { subscription.rejoined(admission.enrolled) }
-            let reply = JoinReply(
-                id: id, roomID: request.room, clientID: identity.clientID, admission: admission,
-                marks: subscription.marks, presence: request.presence, after: request.after,
-                bytesMax: settings.limits.serverFrameBytes)
-            sink.send(reply.frame)
-            shard.resume(subscription, after: reply.end, rosterSeq: admission.rosterSeq)
-        }
-    }
-
-    private func leave(_ room: RoomID, id: Int64?) {
-        guard let subscription = joined(room, id: id) else { return }
-        begin(room)
-        let withdrawal = Withdrawal(room: subscription.room, session: identity.key)
-        subscription.whenIdle { [weak self] in
-            self?.perform { hub throws(StoreError) in
-                try await hub.leave(withdrawal)
-            } then: { session, result in
-                switch result {
-                case .success:
-                    session.shard.unsubscribe(subscription)
-                    session.seats[room]?.subscription = nil
-                    session.sink.send(
-                        ServerFrame.leaveReply(id: id, roomID: room, reason: .left, lastID: subscription.marks.lastID))
-                case .failure(let error):
-                    session.refuse(error.forClient, id: id, room: room)
-                }
-                session.finish(room)
-            }
-        }
-    }
-
-    private func history(_ query: HistoryQuery, id: Int64?) {
-        guard let subscription = joined(query.room, id: id) else { return }
-        let request = HistoryRequest(
-            room: subscription.room, after: query.after?.seq, before: query.before?.seq, limit: query.limit,
-            bytesMax: settings.limits.serverFrameBytes - 1_024)
-        perform { hub throws(StoreError) in
-            try await hub.store.history(request)
-        } then: { session, result in
-            switch result {
-            case .success(let page):
-                session.sink.send(ServerFrame.historyReply(id: id, roomID: query.room, page: page))
-            case .failure(let error):
-                session.refuse(error.forClient, id: id, room: query.room)
-            }
-        }
-    }
-
-    private func members(of room: RoomID, after: String?, limit: Int, id: Int64?) {
-        guard let subscription = joined(room, id: id) else { return }
-        let number = subscription.room
-        let bytesMax = settings.limits.serverFrameBytes
-        perform { hub throws(StoreError) in
-            await hub.members(of: number, after: after, limit: limit)
-        } then: { session, result in
-            guard case .success(let page?) = result else {
-                return session.refuse(RequestError(.unavailable, "the room is being closed"), id: id, room: room)
-            }
-            let fitting = page.members.fitting(bytesMax: bytesMax)
-            session.sink.send(
-                ServerFrame.membersReply(
-                    id: id, roomID: room, count: page.count, clients: fitting,
-                    more: page.more || fitting.count < page.members.count))
-            session.shard.toldMembers(subscription, at: page.rosterSeq)
-        }
-    }
-
     // MARK: - Changes
 
     private func submit(_ id: Int64?, to subscription: Subscription, change: (Int64?) -> [UInt8]) {
@@ -245,13 +127,13 @@ final class Session {
             room: subscription.roomID)
     }
 
-    private func joined(_ room: RoomID, id: Int64?) -> Subscription? {
+    func joined(_ room: RoomID, id: Int64?) -> Subscription? {
         if let subscription = seats[room]?.subscription { return subscription }
         refuse(RequestError(.notJoined, "you are not in this room; send `join` first"), id: id, room: room)
         return nil
     }
 
-    private func refuse(_ error: RequestError, id: Int64?, room: RoomID) {
+    func refuse(_ error: RequestError, id: Int64?, room: RoomID) {
         sink.send(ServerFrame.error(error, id: id, roomID: room.text))
     }
 
@@ -261,9 +143,9 @@ final class Session {
 
     // MARK: - One after another
 
-    private func begin(_ room: RoomID) { seats[room, default: Seat()].isBusy = true }
+    func begin(_ room: RoomID) { seats[room, default: Seat()].isBusy = true }
 
-    private func finish(_ room: RoomID) {
+    func finish(_ room: RoomID) {
         seats[room]?.isBusy = false
         while seats[room]?.isBusy == false, let next = seats[room]?.queue.popFirst() {
             backlog -= 1
@@ -275,7 +157,7 @@ final class Session {
 
     /// Does something away from the loop and comes back to it with the result; `orElse` takes the result when the socket
     /// has ended meanwhile.
-    private func perform<Value: Sendable>(
+    func perform<Value: Sendable>(
         _ work: @escaping @Sendable (Hub) async throws(StoreError) -> Value,
         then: @escaping (Session, Result<Value, StoreError>) -> Void,
         orElse: @escaping @Sendable (Hub, Result<Value, StoreError>) -> Void = { _, _ in }
@@ -307,7 +189,4 @@ final class Session {
         seats = [:]
         return subscriptions.map { ($0.id, $0.room) }
     }
-
-    /// The rooms that the client is in, by their numbers.
-    var rooms: Set<RoomNumber> { Set(seats.values.compactMap { $0.subscription?.room }) }
 }

@@ -1,9 +1,10 @@
 import NIOConcurrencyHelpers
+package import NIOCore
 package import ParleyCore
 package import ParleyHub
 
-/// Which sockets of this node have which sessions, so that a newer socket can end an older one, and so that a member
-/// whose socket was lost keeps its place for a while.
+/// Which sockets of this node have which sessions, so that a newer socket, here or on another node, can end an older
+/// one, and so that a member whose socket was lost keeps its place for a while.
 package final class SessionDirectory: Sendable {
     /// One socket, unique within the process.
     package struct SocketID: Hashable, Sendable {
@@ -13,17 +14,25 @@ package final class SessionDirectory: Sendable {
     /// What a socket had in the hub.
     package typealias Places = [(subscription: SubscriptionID, room: RoomNumber)]
 
-    /// Ends a socket because a newer one has come, and says what it had.
+    /// Ends a socket because a newer one has come, and says what it had. It must be called, and what it says must be
+    /// evicted from the writer.
     package typealias Displace = @Sendable () async -> Places
 
-    private enum Entry {
-        case open(SocketID, displace: Displace)
+    private struct Entry {
+        let session: SessionIdentity
+        let socket: SocketID
+        /// Of the socket within its session; nil until the store has said it.
+        var number: Int64?
+        /// The highest number of which other nodes have spoken while this one's was not known.
+        var newest: Int64 = 0
         /// The socket is gone; its grace runs.
-        case lost(SocketID, Places)
+        var isLost = false
+        var displace: Displace
     }
 
     private struct State {
-        var entries: [SessionKey: Entry] = [:]
+        var entries: [ClientID: Entry] = [:]
+        var grace = Grace()
         var lastSocket: UInt64 = 0
     }
 
@@ -38,49 +47,116 @@ package final class SessionDirectory: Sendable {
         }
     }
 
-    package var openCount: Int {
+    package var openCount: Int { state.withLockedValue { $0.entries.values.count { !$0.isLost } } }
+    package var lostCount: Int { state.withLockedValue(\.grace.count) }
+
+    /// The session is on this socket from now on. The answer ends the older socket that it was on here, if there is
+    /// one, before the session goes on.
+    package func open(
+        _ session: SessionIdentity, on socket: SocketID, number: Int64?, displace: @escaping Displace
+    ) -> Displace? {
         state.withLockedValue { state in
-            state.entries.values.count { entry in
-                switch entry {
-                case .open: true
-                case .lost: false
+            state.grace.takenUp(session.clientID)
+            let entry = Entry(session: session, socket: socket, number: number, displace: displace)
+            return state.entries.updateValue(entry, forKey: session.clientID)?.displace
+        }
+    }
+
+    /// The store has said which of its session's sockets this one is. False when a newer one is known already: then
+    /// nothing is left of this one here.
+    package func tookUp(_ client: ClientID, on socket: SocketID, number: Int64) -> Bool {
+        state.withLockedValue { state in
+            guard var entry = state.entries[client], entry.socket == socket else { return false }
+            entry.number = number
+            let hasIt = entry.newest <= number
+            state.entries[client] = hasIt ? entry : nil
+            return hasIt
+        }
+    }
+
+    /// Other nodes have taken sessions up. The answers end the sockets that had them here.
+    package func overtaken(by takeUps: [SessionTakeUp]) -> [Displace] {
+        state.withLockedValue { state in
+            takeUps.compactMap { takeUp in
+                guard let entry = state.entries[takeUp.clientID] else { return nil }
+                guard let number = entry.number else {
+                    // Which of the two is newer shows when the store has answered. For a lost one nobody waits for that,
+                    // and the store will know it when the grace is over.
+                    state.entries[takeUp.clientID]?.newest = max(entry.newest, takeUp.number)
+                    return nil
                 }
+                guard number < takeUp.number else { return nil }
+                state.entries[takeUp.clientID] = nil
+                state.grace.takenUp(takeUp.clientID)
+                return entry.displace
             }
         }
     }
 
-    /// The session is on this socket from now on. The answer ends the older socket that it was on, if there is one; it
-    /// must be called, and what that had must be evicted from the writer, before the session goes on.
-    package func open(_ key: SessionKey, on socket: SocketID, displace: @escaping Displace) -> Displace? {
-        let older = state.withLockedValue { state in
-            state.entries.updateValue(.open(socket, displace: displace), forKey: key)
-        }
-        switch older {
-        case .open(_, let displace)?: return displace
-        case .lost(_, let places)?: return { places }
-        case nil: return nil
+    /// The socket has ended for its session is on another node.
+    package func overtaken(_ client: ClientID, on socket: SocketID) {
+        state.withLockedValue { state in
+            guard state.entries[client]?.socket == socket else { return }
+            state.entries[client] = nil
+            state.grace.takenUp(client)
         }
     }
 
-    /// The socket was lost. False when a newer socket has the session already.
-    package func lost(_ key: SessionKey, on socket: SocketID, places: Places) -> Bool {
+    /// All whose numbers are known, also those that were lost.
+    package var sockets: [SessionSocket] {
         state.withLockedValue { state in
-            guard case .open(socket, _)? = state.entries[key] else { return false }
-            state.entries[key] = .lost(socket, places)
-            return true
-        }
-    }
-
-    /// Ends what there is of the session here. False when a newer socket has it: then its places are not to be left.
-    package func end(_ key: SessionKey, on socket: SocketID) -> Bool {
-        state.withLockedValue { state in
-            switch state.entries[key] {
-            case .open(socket, _)?, .lost(socket, _)?:
-                state.entries[key] = nil
-                return true
-            case .open?, .lost?, nil:
-                return false
+            state.entries.values.compactMap { entry in
+                entry.number.map { SessionSocket(session: entry.session.key, number: $0) }
             }
         }
+    }
+
+    // MARK: - Lost sockets
+
+    /// The socket is gone: unless the session is taken up before `dueAt`, its memberships end. Nothing happens when a
+    /// newer socket has the session already.
+    package func lost(
+        _ client: ClientID, on socket: SocketID, had: @escaping Displace, at now: NIODeadline, dueAt: NIODeadline
+    ) {
+        state.withLockedValue { state in
+            guard var entry = state.entries[client], entry.socket == socket, !entry.isLost else { return }
+            entry.isLost = true
+            entry.displace = had
+            state.entries[client] = entry
+            state.grace.lost(entry.session, socket: entry.number, at: now, dueAt: dueAt)
+        }
+    }
+
+    /// Something that a lost socket had under way has ended, and may have made the session a member, or brought it here,
+    /// after the grace was over. Nothing happens when the session has a socket here.
+    package func endedLate(
+        _ session: SessionIdentity, number: Int64?, at now: NIODeadline, dueAt: NIODeadline
+    ) {
+        state.withLockedValue { state in
+            let entry = state.entries[session.clientID]
+            guard entry?.isLost ?? true else { return }
+            state.grace.lost(session, socket: number ?? entry?.number, at: now, dueAt: dueAt)
+        }
+    }
+
+    /// Lost sockets whose time is over, at most `max`. Each must come back by `settled` or `failed`.
+    func lapsing(at now: NIODeadline, max: Int) -> [Grace.Debt] {
+        state.withLockedValue { $0.grace.due(at: now, max: max) }
+    }
+
+    /// False when the session has a socket again: nothing is to be left. A socket that comes later takes the session up
+    /// with a higher number.
+    func owes(_ debt: Grace.Debt) -> Bool { state.withLockedValue { $0.grace.owes(debt) } }
+
+    func settled(_ debt: Grace.Debt) {
+        state.withLockedValue { state in
+            guard state.grace.settled(debt) else { return }
+            state.entries[debt.session.clientID] = nil
+        }
+    }
+
+    func failed(_ debt: Grace.Debt, at now: NIODeadline) {
+        var generator = SystemRandomNumberGenerator()
+        state.withLockedValue { $0.grace.failed(debt, at: now, using: &generator) }
     }
 }

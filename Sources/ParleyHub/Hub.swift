@@ -84,6 +84,7 @@ package final class Hub: Sendable {
             let local = openRooms.withLockedValue { open in pointers.filter { open.contains($0.room) } }
             guard !local.isEmpty else { return }
             onHomes(of: local, by: \.room) { $0.announced($1) }
+        case .takenUp: break
         case .resync:
             for index in loops.indices { onShard(index) { $0.resync() } }
         }

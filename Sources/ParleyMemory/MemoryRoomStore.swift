@@ -10,6 +10,13 @@ public final class MemoryRoomStore: RoomStore {
     private struct State {
         var rooms: [RoomNumber: MemoryRoom] = [:]
         var numbers: [RoomID: RoomNumber] = [:]
+        /// Those that were taken up at least once, with the number of their newest socket.
+        var sockets: [SessionKey: (client: ClientID, number: Int64)] = [:]
+
+        func isOvertaken(_ socket: Int64?, of session: SessionKey) -> Bool {
+            guard let socket, let newest = sockets[session] else { return false }
+            return newest.number > socket
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -32,17 +39,26 @@ public final class MemoryRoomStore: RoomStore {
     }
 
     public func enroll(_ enrollment: Enrollment) async throws(StoreError) -> Enrolled {
-        let enrolled = state.withLockedValue { state in
-            state.numbers[enrollment.room].flatMap {
-                state.rooms[$0]?.enroll(enrollment.session, profile: enrollment.profile)
+        let result: Result<Enrolled, StoreError> = state.withLockedValue { state in
+            guard let number = state.numbers[enrollment.room] else { return .failure(.roomNotFound) }
+            guard !state.isOvertaken(enrollment.socket, of: enrollment.session.key) else {
+                return .failure(.unavailable(reason: "a newer socket has the session"))
             }
+            let enrolled = state.rooms[number]?.enroll(enrollment.session, profile: enrollment.profile)
+            return enrolled.map { .success($0) } ?? .failure(.roomNotFound)
         }
-        guard let enrolled else { throw .roomNotFound }
-        return enrolled
+        return try result.get()
     }
 
     public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
-        let withdrawn = state.withLockedValue { $0.rooms[withdrawal.room]?.withdraw(withdrawal.session) }
+        let withdrawn = state.withLockedValue { state in
+            guard state.isOvertaken(withdrawal.socket, of: withdrawal.session) else {
+                return state.rooms[withdrawal.room]?.withdraw(withdrawal.session)
+            }
+            return state.rooms[withdrawal.room].map {
+                Withdrawn(change: nil, rosterSeq: $0.rosterSeq, count: $0.count)
+            }
+        }
         guard let withdrawn else { throw .roomNotFound }
         return withdrawn
     }
@@ -81,11 +97,34 @@ public final class MemoryRoomStore: RoomStore {
         return page
     }
 
-    public func memberships(of session: SessionKey) async throws(StoreError) -> [Membership] {
+    public func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp {
         state.withLockedValue { state in
-            state.rooms.values.compactMap { room in
-                guard let place = room.places[session], place.isPresent else { return nil }
+            let number = (state.sockets[session.key]?.number ?? 0) + 1
+            state.sockets[session.key] = (session.clientID, number)
+            let memberships = state.rooms.values.compactMap { room -> Membership? in
+                guard let place = room.places[session.key], place.isPresent else { return nil }
                 return Membership(id: room.id, room: room.number, lastSeq: room.lastSeq, marks: place.marks)
+            }
+            return TakenUp(number: number, memberships: memberships)
+        }
+    }
+
+    public func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] {
+        state.withLockedValue { state in
+            sockets.compactMap { socket in
+                guard let newest = state.sockets[socket.session], newest.number > socket.number else { return nil }
+                return SessionTakeUp(clientID: newest.client, number: newest.number)
+            }
+        }
+    }
+
+    public func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] {
+        state.withLockedValue { state in
+            sockets.compactMap { socket in
+                let newest = state.sockets[socket.session]?.number ?? 0
+                guard socket.number ?? newest == newest else { return nil }
+                let rooms = state.rooms.values.filter { $0.places[socket.session]?.isPresent == true }.map(\.number)
+                return LapsedSession(session: socket.session, number: newest, rooms: rooms)
             }
         }
     }

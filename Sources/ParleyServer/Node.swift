@@ -39,7 +39,7 @@ public enum Node {
             configuration: .init(
                 services: [
                     .init(service: StorageService(storage: storage)),
-                    .init(service: HubService(hub: hub, feed: storage.feed)),
+                    .init(service: HubService(hub: hub, gateway: gateway, feed: storage.feed)),
                     .init(service: application),
                     .init(
                         service: DrainService(
@@ -66,8 +66,12 @@ public enum Node {
         var settings = GatewaySettings(nodeName: configuration.nodeName)
         settings.limits = configuration.limits
         settings.grace = .milliseconds(Int64(configuration.graceMs))
+        if configuration.store == .postgres, configuration.feed == .poll { settings.takeUpWatch = takeUpPoll }
         return settings
     }
+
+    /// Without announcements this is how soon a client's older socket is closed.
+    private static let takeUpPoll = TimeAmount.seconds(2)
 
     private static func application(
         _ configuration: NodeConfiguration, gateway: Gateway, storage: Storage, _ observation: Observation,

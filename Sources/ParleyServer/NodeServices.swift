@@ -4,16 +4,23 @@ import ParleyGateway
 import ParleyHub
 import ServiceLifecycle
 
-/// The hub's loops and the feed, for as long as the node runs. They go on through a graceful shutdown, so that what
+/// The loops of the hub and of the gateway, and the feed, for as long as the node runs. They go on through a graceful shutdown, so that what
 /// clients have sent is written and delivered, and end with the services above them.
 struct HubService: Service {
     let hub: Hub
+    let gateway: Gateway
     let feed: any ChangeFeed
 
     func run() async throws {
         await withDiscardingTaskGroup { group in
             group.addTask { await hub.run() }
-            group.addTask { await feed.run { hub.received($0) } }
+            group.addTask { await gateway.run() }
+            group.addTask {
+                await feed.run { event in
+                    hub.received(event)
+                    gateway.received(event)
+                }
+            }
             try? await gracefulShutdown()
             group.cancelAll()
         }

@@ -20,6 +20,13 @@ actor TestClient {
 
     /// Connects and takes the `connect` frame.
     static func connect(to node: TestNode, session: String? = nil) async throws -> TestClient {
+        let client = try await open(to: node, session: session)
+        _ = try await client.expect { $0["method"]?.string == "connect" }
+        return client
+    }
+
+    /// Connects, and does not wait until the session is there.
+    static func open(to node: TestNode, session: String? = nil) async throws -> TestClient {
         let client = TestClient()
         let (frames, feed) = AsyncStream<String>.makeStream()
         let path = session.map { "/ws?session=\($0)" } ?? "/ws"
@@ -32,7 +39,6 @@ actor TestClient {
             feed.finish()
         }
         await client.become(connection, frames)
-        _ = try await client.expect { $0["method"]?.string == "connect" }
         return client
     }
 

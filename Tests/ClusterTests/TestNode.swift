@@ -58,6 +58,8 @@ final class TestNode: Sendable {
 
     func kill() async { await signal(SIGKILL) }
     func terminate() async { await signal(SIGTERM) }
+    func pause() async { await signal(SIGSTOP) }
+    func resume() async { await signal(SIGCONT) }
 
     /// Waits for the end of the process and returns its exit code.
     func ended() async -> Int32 {

@@ -154,9 +154,13 @@ final class HeldStore: RoomStore {
 
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage { try await rooms.history(request) }
 
-    func memberships(of session: SessionKey) async throws(StoreError) -> [Membership] {
-        try await rooms.memberships(of: session)
+    func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp { try await rooms.takeUp(session) }
+
+    func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] {
+        try await rooms.overtaken(sockets)
     }
+
+    func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] { try await rooms.lapse(sockets) }
 
     func heads(of numbers: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
         try await rooms.heads(of: numbers)

@@ -95,24 +95,6 @@ extension RoomStoreBehaviour {
             #expect(read.changes.count == 17)
             #expect(read.changes.map(\.seq) == read.changes.map(\.seq).sorted())
         },
-        RoomStoreBehaviour("the memberships of a session are the rooms in which it is now") { store in
-            var (first, second) = (try await StoreRoom(store), try await StoreRoom(store))
-            let third = try await StoreRoom(store)
-            let ann = SessionIdentity.made()
-            let claims = (try await first.enroll(ann).claim, try await second.enroll(ann).claim)
-            _ = try await third.enroll(ann)
-            _ = try await third.withdraw(ann)
-            try await first.append(
-                [StoreRoom.change(by: ann, id: 4), StoreRoom.change(by: ann, id: 9)], claim: claims.0)
-            try await second.append([StoreRoom.change(by: second.host, id: 7)], claim: claims.1)
-            let memberships = try await store.memberships(of: ann.key)
-            #expect(
-                memberships.sorted { $0.room < $1.room }
-                    == [
-                        Membership(id: first.id, room: first.number, lastSeq: 2, marks: Marks(lastID: 9)),
-                        Membership(id: second.id, room: second.number, lastSeq: 1, marks: Marks()),
-                    ].sorted { $0.room < $1.room })
-        },
         RoomStoreBehaviour(
             "the marks of a member are the highest of its ids in the log, also when it left and came back"
         ) { store in

@@ -47,7 +47,7 @@ extension RoomStoreBehaviour {
             #expect(try await store.readLog([LogCursor(room: nowhere, after: 0)]).isEmpty)
             #expect(try await store.readRosters([RosterCursor(room: nowhere, seq: 0)]).isEmpty)
             #expect(try await store.heads(of: [nowhere]).isEmpty)
-            #expect(try await store.memberships(of: session.key).isEmpty)
+            #expect(try await store.takeUp(session).memberships.isEmpty)
         },
         RoomStoreBehaviour("a part for a room that is gone does not keep the others from being applied") { store in
             let (first, second) = (try await StoreRoom(store), try await StoreRoom(store))

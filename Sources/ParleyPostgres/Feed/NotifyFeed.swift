@@ -47,6 +47,7 @@ public struct NotifyFeed: ChangeFeed {
                 guard !store.isOwn(writer: announcement.writer) else { return ear.heardOwn() }
                 watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
+                if !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
             })
         listener.withLockedValue { $0 = connection }
         store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }

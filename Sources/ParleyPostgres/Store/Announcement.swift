@@ -1,56 +1,74 @@
 internal import ParleyCore
 
 /// What a node says to the others after a commit: `<writer>:<batch> <room>:<last_seq>:<roster_seq> …`, with 0 for
-/// what it does not speak of.
+/// what it does not speak of, and `@<client_id>:<socket_no>` for each session that it has taken up.
 struct Announcement: Equatable, Sendable {
     static let channel = "parley"
     /// PostgreSQL refuses 8,000 bytes, and the transaction with it.
     static let bytesMax = 7_900
-    static let roomsMax = 250
+    static let partsMax = 250
+    private static let takeUpMark = UInt8(ascii: "@")
 
     var writer: Int64
     var batch: Int64
     var pointers: [RoomPointer]
+    var takeUps: [SessionTakeUp]
 
-    /// One or more payloads, each with the writer and the batch. Without rooms too: the batch must not be missed.
+    /// One or more payloads, each with the writer and the batch. Without any part too: the batch must not be missed.
     var payloads: [String] {
         let head = "\(writer):\(batch)"
         var payloads: [String] = []
         var payload = head
-        var rooms = 0
-        for pointer in pointers {
-            let part = " \(pointer.room.value):\(pointer.lastSeq):\(pointer.rosterSeq)"
-            if rooms == Self.roomsMax || payload.utf8.count + part.utf8.count > Self.bytesMax {
+        var parts = 0
+        func add(_ part: String) {
+            if parts == Self.partsMax || payload.utf8.count + part.utf8.count > Self.bytesMax {
                 payloads.append(payload)
                 payload = head
-                rooms = 0
+                parts = 0
             }
             payload += part
-            rooms += 1
+            parts += 1
         }
+        for pointer in pointers { add(" \(pointer.room.value):\(pointer.lastSeq):\(pointer.rosterSeq)") }
+        for takeUp in takeUps { add(" @\(takeUp.clientID.text):\(takeUp.number)") }
         return payloads + [payload]
     }
 
-    init(writer: Int64, batch: Int64, pointers: [RoomPointer]) {
+    init(writer: Int64, batch: Int64, pointers: [RoomPointer] = [], takeUps: [SessionTakeUp] = []) {
         self.writer = writer
         self.batch = batch
         self.pointers = pointers
+        self.takeUps = takeUps
     }
 
     /// nil for what no node has sent.
     init?(payload: [UInt8]) {
         var parts = payload.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)[...]
         guard payload.count <= Self.bytesMax, let head = parts.popFirst().flatMap(Self.numbers), head.count == 2,
-            parts.count <= Self.roomsMax
+            parts.count <= Self.partsMax
         else { return nil }
         (writer, batch) = (head[0], head[1])
         pointers = []
+        takeUps = []
         pointers.reserveCapacity(parts.count)
         for part in parts {
-            guard let numbers = Self.numbers(part), numbers.count == 3 else { return nil }
-            pointers.append(
-                RoomPointer(room: RoomNumber(numbers[0]), lastSeq: numbers[1], rosterSeq: numbers[2]))
+            if part.first == Self.takeUpMark {
+                guard let takeUp = Self.takeUp(part.dropFirst()) else { return nil }
+                takeUps.append(takeUp)
+            } else {
+                guard let numbers = Self.numbers(part), numbers.count == 3 else { return nil }
+                pointers.append(
+                    RoomPointer(room: RoomNumber(numbers[0]), lastSeq: numbers[1], rosterSeq: numbers[2]))
+            }
         }
+    }
+
+    private static func takeUp(_ text: some Collection<UInt8>) -> SessionTakeUp? {
+        let sides = text.split(separator: UInt8(ascii: ":"), maxSplits: 1)
+        guard sides.count == 2, let clientID = ClientID(String(decoding: sides[0], as: UTF8.self)),
+            let numbers = numbers(sides[1]), numbers.count == 1
+        else { return nil }
+        return SessionTakeUp(clientID: clientID, number: numbers[0])
     }
 
     /// Digits between colons, each number within an `Int64`.

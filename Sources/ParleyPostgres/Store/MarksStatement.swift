@@ -14,16 +14,17 @@ enum MarksStatement {
             \(marks)
             """)
 
-    static let ofSession = Statement(
-        name: "marks-of-session",
+    /// In all rooms in which these sessions are now.
+    static let ofSessions = Statement(
+        name: "marks-of-sessions",
         sql: """
-            SELECT r.room_no, r.room_id::text, applied.id, refused.lists, s.client_id::text, r.last_seq
-            FROM parley.session s
+            SELECT q.ix::int4, r.room_id::text, applied.id, refused.lists, s.client_id::text, r.last_seq, r.room_no
+            FROM unnest($1::bytea[]) WITH ORDINALITY q(session_key, ix)
+            JOIN parley.session s ON s.session_key = q.session_key
             JOIN parley.member m ON m.session_no = s.session_no AND m.left_at IS NULL
             JOIN parley.room r ON r.room_no = m.room_no AND r.closed_at IS NULL
             \(marks)
-            WHERE s.session_key = $1::bytea
-            ORDER BY r.room_no
+            ORDER BY q.ix, r.room_no
             """)
 
     /// From the newest chunk backwards to the first that holds a change of the client with an id; ids rise, so that it

@@ -2,19 +2,22 @@ internal import Logging
 internal import NIOConcurrencyHelpers
 internal import ParleyCore
 
-/// Joins and leaves of this node. They come in storms, when a node or a network has gone: so all that come in while
-/// one statement is under way are the next statement.
+/// Joins and leaves of this node, and the sessions that it takes up. They come in storms, when a node or a network has
+/// gone: so all that come in while one statement is under way are the next statement.
 final class MemberDesk: Sendable {
     typealias Answer = MemberStatement.Answer
 
-    private let seat: WriterSeat
-    private let announcer: Announcer
-    private let configuration: StoreConfiguration
+    let seat: WriterSeat
+    let announcer: Announcer
+    let configuration: StoreConfiguration
     private let logger: Logger
     private let state = NIOLockedValueBox(State())
 
-    private struct State {
+    struct State {
         var queue = MemberQueue()
+        var takeUps = TakeUpQueue()
+        /// Whether, of the two kinds, those that take sessions up come first now.
+        var takeUpsComeFirst = false
         var waiters: [Int: CheckedContinuation<Result<Answer, StoreError>, Never>] = [:]
         var lastID = 0
         /// Somebody works through the queue.
@@ -25,6 +28,7 @@ final class MemberDesk: Sendable {
 
     private enum Work {
         case batch([MemberRequest])
+        case takeUps([TakeUpRequest])
         /// For rooms that were locked.
         case aside([MemberRequest])
         /// There are only some aside, and it is not their time.
@@ -32,7 +36,6 @@ final class MemberDesk: Sendable {
         case none
     }
 
-    private static let attemptsMax = 8
     /// How long a locked room is left alone.
     private static let asideEvery = Duration.milliseconds(100)
     /// How long somebody new may wait while there is nothing to do but for those aside.
@@ -49,31 +52,43 @@ final class MemberDesk: Sendable {
     func ask(_ order: MemberRequest.Order) async throws(StoreError) -> Answer {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let result: Result<Answer, StoreError> = await withCheckedContinuation { continuation in
-            let (isTaken, begins) = state.withLockedValue { state in
+            begin { state in
                 state.lastID += 1
                 let request = MemberRequest(id: state.lastID, order: order, deadline: deadline)
-                guard state.queue.add(request) else { return (false, false) }
+                guard state.queue.add(request) else { return false }
                 state.waiters[request.id] = continuation
-                defer { state.isBusy = true }
-                return (true, !state.isBusy)
-            }
-            if !isTaken {
+                return true
+            } orElse: {
                 continuation.resume(returning: .failure(.unavailable(reason: "too many joins and leaves wait")))
             }
-            // In a task of its own: it works for others too, whatever becomes of this caller.
-            if begins { Task { await self.workThroughQueue() } }
         }
         return try result.get()
     }
 
+    /// Puts something into a queue and sees to it that somebody works through the queues.
+    func begin(adding add: (inout State) -> Bool, orElse: () -> Void) {
+        let (isTaken, begins) = state.withLockedValue { state in
+            guard add(&state) else { return (false, false) }
+            defer { state.isBusy = true }
+            return (true, !state.isBusy)
+        }
+        if !isTaken { orElse() }
+        // In a task of its own: it works for others too, whatever becomes of this caller.
+        if begins { Task { await self.workThroughQueue() } }
+    }
+
     private func workThroughQueue() async {
         while true {
-            let (late, work) = state.withLockedValue { state in
-                (state.queue.expire(at: .now), Self.nextWork(&state))
+            let (late, lateTakeUps, work) = state.withLockedValue { state in
+                (state.queue.expire(at: .now), state.takeUps.expire(at: .now), Self.nextWork(&state))
             }
             answer(late, with: .failure(.unavailable(reason: "the room or the database was not available in time")))
+            for request in lateTakeUps {
+                request.answer(.failure(.unavailable(reason: "the database was not available in time")))
+            }
             switch work {
             case .batch(let requests): await run(requests, skipLocked: false)
+            case .takeUps(let requests): await run(requests)
             case .aside(let requests):
                 await run(requests, skipLocked: true)
                 state.withLockedValue { $0.queue.forgetRoomsWhenDone() }
@@ -89,11 +104,19 @@ final class MemberDesk: Sendable {
             state.asideAt = now + asideEvery
             return .aside(state.queue.nextAside())
         }
+        state.takeUpsComeFirst.toggle()
+        if state.takeUpsComeFirst, let work = nextTakeUps(&state) { return work }
         let batch = state.queue.nextBatch()
         if !batch.isEmpty { return .batch(batch) }
+        if let work = nextTakeUps(&state) { return work }
         if state.queue.hasAside { return .pause }
         state.isBusy = false
         return .none
+    }
+
+    private static func nextTakeUps(_ state: inout State) -> Work? {
+        let batch = state.takeUps.nextBatch()
+        return batch.isEmpty ? nil : .takeUps(batch)
     }
 
     private func answer(_ requests: [MemberRequest], with result: Result<Answer, StoreError>) {
@@ -127,6 +150,7 @@ final class MemberDesk: Sendable {
         for (request, answer) in zip(requests, answers) {
             switch answer.outcome {
             case .done: self.answer([request], with: .success(answer))
+            case .overtaken: self.answer([request], with: overtaken(request, answer))
             case .gone: self.answer([request], with: .failure(.roomNotFound))
             case .locked: aside.append((request, answer.room))
             }
@@ -138,41 +162,24 @@ final class MemberDesk: Sendable {
         }
     }
 
-    /// Repeats what may be repeated: all of it leaves a member or none, however often it is done.
-    private func change(_ requests: [MemberRequest], skipLocked: Bool) async throws(PostgresError) -> [Answer] {
-        let deadline = requests.map(\.deadline).min() ?? .now
-        var attempts = 0
-        var mayBeDone = false
-        while true {
-            attempts += 1
-            let term = try await seat.take(until: deadline)
-            announcer.sayAgain(generation: term.generation)
-            do throws(PostgresError) {
-                let rows = try await seat.connection.execute(
-                    MemberStatement.statement,
-                    MemberStatement.parameters(
-                        requests, term: term, lease: configuration.lease, skipLocked: skipLocked),
-                    onlyGeneration: term.generation)
-                if let (batch, answers) = MemberStatement.answers(rows) {
-                    announce(batch, answers, all: mayBeDone, in: term)
-                    return answers
-                }
-                try await seat.fenced(term)
-            } catch {
-                switch error {
-                case .server: guard error.isConflict else { throw error }
-                case .connectionLost:
-                    seat.leave(term)
-                    mayBeDone = true
-                case .unavailable: guard seat.connection.generation != term.generation else { throw error }
-                case .timedOut, .closed, .cancelled, .fatal: throw error
-                }
-                guard attempts < Self.attemptsMax, ContinuousClock.now < deadline else { throw error }
-            }
-            guard attempts < Self.attemptsMax else {
-                throw .unavailable(reason: "these joins and leaves were turned away \(attempts) times")
-            }
+    /// Nothing is to be left any more; but who wants to join must hear that it has not.
+    private func overtaken(_ request: MemberRequest, _ answer: Answer) -> Result<Answer, StoreError> {
+        switch request.order {
+        case .join: .failure(.unavailable(reason: "a newer socket has the session"))
+        case .leave: .success(answer)
         }
+    }
+
+    private func change(_ requests: [MemberRequest], skipLocked: Bool) async throws(PostgresError) -> [Answer] {
+        let (changed, term, mayBeDone) = try await attempt(
+            MemberStatement.statement, until: requests.map(\.deadline).min() ?? .now
+        ) { term in
+            MemberStatement.parameters(requests, term: term, lease: configuration.lease, skipLocked: skipLocked)
+        } reading: { rows in
+            MemberStatement.answers(rows)
+        }
+        announce(changed.batch, changed.answers, all: mayBeDone, in: term)
+        return changed.answers
     }
 
     /// - Parameter all: Also of rooms that the batch did not change, since a lost one may have done so.

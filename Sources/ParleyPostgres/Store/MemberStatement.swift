@@ -10,7 +10,7 @@ enum MemberStatement {
                 batch
             FROM parley.change_members(
                 $1::int8, $2::int8, $3::int8, $4::int4, $5::bool, $6::int8[], $7::text[], $8::bytea[], $9::text[],
-                $10::text[], $11::text[], $12::bool[])
+                $10::text[], $11::text[], $12::int8[])
             """)
 
     static func parameters(
@@ -21,7 +21,7 @@ enum MemberStatement {
         var clients: [String?] = []
         var users: [String?] = []
         var profiles: [[UInt8]?] = []
-        var onlyHere: [Bool] = []
+        var sockets: [Int64?] = []
         for request in requests {
             switch request.order {
             case .join(let enrollment):
@@ -30,20 +30,20 @@ enum MemberStatement {
                 clients.append(enrollment.session.clientID.text)
                 users.append(enrollment.session.userID)
                 profiles.append(enrollment.profile)
-                onlyHere.append(false)
+                sockets.append(enrollment.socket)
             case .leave(let withdrawal):
                 rooms.append(withdrawal.room.value)
                 ids.append(nil)
                 clients.append(nil)
                 users.append(nil)
                 profiles.append(nil)
-                onlyHere.append(withdrawal.onlyIfHere)
+                sockets.append(withdrawal.socket)
             }
         }
         return [
             .int8(term.writer), .int8(term.node.incarnation), .int8(term.epoch), .milliseconds(lease),
             .bool(skipLocked), .int8Array(rooms), .textArray(ids), .byteaArray(requests.map(\.session.bytes)),
-            .textArray(clients), .textArray(users), .textArray(profiles), .boolArray(onlyHere),
+            .textArray(clients), .textArray(users), .textArray(profiles), .int8Array(sockets),
         ]
     }
 
@@ -51,6 +51,8 @@ enum MemberStatement {
     struct Answer: Sendable {
         enum Outcome: Sendable {
             case done
+            /// Nothing was done: a newer socket has the session.
+            case overtaken
             case locked
             case gone
         }
@@ -79,6 +81,7 @@ enum MemberStatement {
         let outcome: Answer.Outcome =
             switch row.text(1) {
             case "d": .done
+            case "o": .overtaken
             case "l": .locked
             default: .gone
             }

@@ -84,14 +84,4 @@ extension PostgresRoomStore {
 
     /// More than any frame holds.
     private static let historyBytesMax = 64 << 20
-
-    public func memberships(of session: SessionKey) async throws(StoreError) -> [Membership] {
-        let rows = try await reader.read(MarksStatement.ofSession, [.bytea(session.bytes)])
-        return rows.compactMap { row in
-            RoomID(row.text(1)).map {
-                Membership(
-                    id: $0, room: RoomNumber(row.int8(0)), lastSeq: row.int8(5), marks: MarksStatement.marks(row))
-            }
-        }
-    }
 }

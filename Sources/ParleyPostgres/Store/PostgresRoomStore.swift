@@ -20,8 +20,9 @@ public final class PostgresRoomStore: RoomStore {
     private let detour: PostgresConnection
     private let writer: LogWriter
     private let writerApart: LogWriter
-    private let desk: MemberDesk
+    let desk: MemberDesk
     private let marks: MarksReader
+    let memberships: MembershipReader
     let reaper: Reaper
     let history: ServerHistory
     private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
@@ -68,6 +69,7 @@ public final class PostgresRoomStore: RoomStore {
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
         self.marks = MarksReader(reader: self.reader)
+        self.memberships = MembershipReader(reader: self.reader)
         self.heartbeat = Heartbeat(
             connection: reader, registration: registration, configuration: configuration, logger: logger)
         self.reaper = Reaper(seat: roster, heartbeat: heartbeat, configuration: configuration, logger: logger)

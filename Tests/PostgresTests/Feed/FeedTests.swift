@@ -9,7 +9,8 @@ import Testing
 struct FeedTests {
     /// What a feed has said so far.
     private final class Heard: Sendable {
-        private let state = NIOLockedValueBox<(seqs: [RoomNumber: Seq], resyncs: Int)>(([:], 0))
+        private let state = NIOLockedValueBox<(seqs: [RoomNumber: Seq], takeUps: [SessionTakeUp], resyncs: Int)>(
+            ([:], [], 0))
 
         func take(_ event: FeedEvent) {
             state.withLockedValue { state in
@@ -18,12 +19,14 @@ struct FeedTests {
                     for pointer in pointers {
                         state.seqs[pointer.room] = max(state.seqs[pointer.room] ?? 0, pointer.lastSeq)
                     }
+                case .takenUp(let takeUps): state.takeUps += takeUps
                 case .resync: state.resyncs += 1
                 }
             }
         }
 
         func seq(of room: RoomNumber) -> Seq? { state.withLockedValue { $0.seqs[room] } }
+        var takeUps: [SessionTakeUp] { state.withLockedValue(\.takeUps) }
         var resyncs: Int { state.withLockedValue(\.resyncs) }
     }
 
@@ -52,6 +55,32 @@ struct FeedTests {
                         try await waitUntil { heard.seq(of: rooms[1]) == 2 }
                         // It was said before, on the same channel.
                         #expect(heard.seq(of: rooms[0]) == nil)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("sessions that another node takes up are heard, many of them in a few batches")
+    func takeUps() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2") { other in
+                    try await hearing(NotifyFeed(store: own) { [] }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        _ = try await own.takeUp(identity("own"))
+                        let names = (1...2_000).map { "client-\($0)" }
+                        let numbers = try await withThrowingTaskGroup(of: Int64.self) { group in
+                            for name in names {
+                                group.addTask { try await other.takeUp(identity(name)).number }
+                            }
+                            return try await group.reduce(into: []) { $0.append($1) }
+                        }
+                        try await waitUntil { heard.takeUps.count == names.count }
+                        #expect(Set(heard.takeUps.map(\.clientID.text)) == Set(names))
+                        #expect(Set(heard.takeUps.map(\.number)) == Set(numbers))
+                        let batches = try await database.query("SELECT sum(last_batch)::int8 FROM parley.writer")
+                        #expect(try unwrap(batches.first).int8(0) < 20)
                     }
                 }
             }
@@ -91,6 +120,9 @@ struct FeedTests {
                         try await mute.add(["1"], to: room)
                         try await waitUntil { heard.resyncs == 2 }
                         #expect(heard.seq(of: room) == nil, "it was not told where")
+                        _ = try await mute.takeUp(identity("ann"))
+                        try await waitUntil { heard.resyncs == 3 }
+                        #expect(heard.takeUps.isEmpty, "nor who it was")
                     }
                 }
             }

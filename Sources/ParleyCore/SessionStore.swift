@@ -1,0 +1,83 @@
+/// Sessions, and which of their sockets has them: the part of a store that is about one client at a time.
+///
+/// The sockets of a session have rising numbers in the order in which they took it up, over the whole cluster: 0 is the
+/// one with which it began. The highest number has the session. What a socket does as a member names its number, so that
+/// one that was overtaken, on a node that does not know it yet, changes nothing any more.
+public protocol SessionStore: Sendable {
+    /// Takes a session up on a new socket of this node. From then on no older socket's joins and leaves count. Not
+    /// idempotent, but harmless when it is done twice: the number is a higher one.
+    func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp
+
+    /// Those of the sockets that have been overtaken, with the number that the newest one of their session has.
+    func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp]
+
+    /// These sockets of this node are gone, and so is the time that their sessions had to come back. Notes when they
+    /// were lost, and answers what is to be left: of a session that was taken up by a newer socket, nothing.
+    func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession]
+}
+
+/// A socket among those of its session.
+public struct SessionSocket: Sendable, Hashable {
+    public var session: SessionKey
+    public var number: Int64
+
+    public init(session: SessionKey, number: Int64) {
+        self.session = session
+        self.number = number
+    }
+}
+
+/// That a session was taken up, as nodes tell each other: by the public name, since the key is secret.
+public struct SessionTakeUp: Sendable, Hashable {
+    public var clientID: ClientID
+    /// Of the socket that has the session now.
+    public var number: Int64
+
+    public init(clientID: ClientID, number: Int64) {
+        self.clientID = clientID
+        self.number = number
+    }
+}
+
+/// The answer to the socket that took a session up.
+public struct TakenUp: Sendable, Equatable {
+    /// Of this socket.
+    public var number: Int64
+    /// The rooms of which the session is a member now.
+    public var memberships: [Membership]
+
+    public init(number: Int64, memberships: [Membership]) {
+        self.number = number
+        self.memberships = memberships
+    }
+}
+
+/// A socket of this node that is gone.
+public struct LostSocket: Sendable, Hashable {
+    public var session: SessionKey
+    /// nil when the store's answer to the taking up was lost with it: the session's newest one, if it was of this node.
+    public var number: Int64?
+    /// How long it has been gone.
+    public var ago: Duration
+
+    public init(session: SessionKey, number: Int64?, ago: Duration) {
+        self.session = session
+        self.number = number
+        self.ago = ago
+    }
+}
+
+/// A session that did not come back in time.
+public struct LapsedSession: Sendable, Hashable {
+    public var session: SessionKey
+    /// Of the socket that was lost.
+    public var number: Int64
+    /// Of which it is a member.
+    public var rooms: [RoomNumber]
+
+    public init(session: SessionKey, number: Int64, rooms: [RoomNumber]) {
+        self.session = session
+        self.number = number
+        self.rooms = rooms
+    }
+}

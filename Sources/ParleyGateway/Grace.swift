@@ -1,0 +1,71 @@
+import NIOCore
+import ParleyCore
+
+/// The sessions that lost their socket here and have not come back, and when their memberships are to end. Pure: it is
+/// told the time, and by what chance to wait.
+///
+/// What exactly a session has to leave is asked of the store when the time has come: only that is sure to hold a join
+/// that was under way when the socket went, and the rooms that the client had not joined anew on it.
+struct Grace {
+    /// One lost socket. A later one of the same session is another debt.
+    struct Debt: Hashable, Sendable {
+        let session: SessionIdentity
+        /// The number of the socket; nil when the store had not said it.
+        let socket: Int64?
+        let lostAt: NIODeadline
+        fileprivate let serial: UInt64
+    }
+
+    private struct Standing {
+        let debt: Debt
+        var dueAt: NIODeadline
+        var backoff = Backoff(first: pauseFirst, max: pauseMax)
+        /// Somebody is at it.
+        var isUnderWay = false
+    }
+
+    /// Pauses after a failure.
+    static let pauseFirst = Duration.milliseconds(500)
+    static let pauseMax = Duration.seconds(30)
+
+    private var standings: [ClientID: Standing] = [:]
+    private var lastSerial: UInt64 = 0
+
+    var count: Int { standings.count }
+
+    /// The session's socket is gone, or what it had under way may have made it a member since.
+    mutating func lost(_ session: SessionIdentity, socket: Int64?, at now: NIODeadline, dueAt: NIODeadline) {
+        lastSerial += 1
+        let debt = Debt(session: session, socket: socket, lostAt: now, serial: lastSerial)
+        standings[session.clientID] = Standing(debt: debt, dueAt: dueAt)
+    }
+
+    /// The session is on a newer socket, here or elsewhere.
+    mutating func takenUp(_ client: ClientID) { standings[client] = nil }
+
+    /// What is due now, at most `max`; each must come back by `settled` or `failed`.
+    mutating func due(at now: NIODeadline, max: Int) -> [Debt] {
+        let due = standings.values.lazy.filter { !$0.isUnderWay && $0.dueAt <= now }.prefix(max).map(\.debt)
+        let debts = Array(due)
+        for debt in debts { standings[debt.session.clientID]?.isUnderWay = true }
+        return debts
+    }
+
+    /// False when the session was taken up, or lost anew, since the debt was given out.
+    func owes(_ debt: Debt) -> Bool { standings[debt.session.clientID]?.debt == debt }
+
+    /// All is left. True when this was the newest debt of the session: then nothing is to be remembered of it.
+    mutating func settled(_ debt: Debt) -> Bool {
+        guard owes(debt) else { return false }
+        standings[debt.session.clientID] = nil
+        return true
+    }
+
+    /// Something could not be left.
+    mutating func failed(_ debt: Debt, at now: NIODeadline, using generator: inout some RandomNumberGenerator) {
+        guard owes(debt), var standing = standings[debt.session.clientID] else { return }
+        standing.isUnderWay = false
+        standing.dueAt = now + TimeAmount(standing.backoff.next(using: &generator))
+        standings[debt.session.clientID] = standing
+    }
+}

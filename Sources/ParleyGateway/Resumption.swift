@@ -1,0 +1,46 @@
+import ParleyCore
+import ParleyHub
+
+/// A session on its way to a new socket: what older sockets of this node have under way comes to its end first, then the
+/// store is told.
+///
+/// Both go on when the socket ends meanwhile, so that a socket which comes after it can wait for them: what the log says
+/// of the session's ids is final only then, and sockets of one node get their numbers in the order in which they came.
+struct Resumption: Sendable {
+    let session: SessionIdentity
+    private let older: Task<SessionDirectory.Places, Never>
+    private let takingUp: Task<Result<TakenUp, StoreError>, Never>
+
+    /// - Parameters:
+    ///   - older: Ends the socket that had the session here, if there is one.
+    ///   - isWanted: Whether the new socket is still there.
+    init(
+        _ session: SessionIdentity, older: SessionDirectory.Displace?, hub: Hub,
+        isWanted: @escaping @Sendable () async -> Bool
+    ) {
+        self.session = session
+        let ending = Task { await older?() ?? [] }
+        self.older = ending
+        takingUp = Task {
+            await hub.evict(await ending.value)
+            guard await isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
+            do throws(StoreError) {
+                return .success(try await hub.store.takeUp(session))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    var takenUp: Result<TakenUp, StoreError> {
+        get async { await takingUp.value }
+    }
+
+    /// What older sockets had: for a newer one, once this one has nothing under way.
+    var inherited: SessionDirectory.Places {
+        get async {
+            _ = await takingUp.value
+            return await older.value
+        }
+    }
+}

@@ -1,0 +1,52 @@
+internal import NIOConcurrencyHelpers
+internal import ParleyCore
+
+/// Questions that are answered together: all who ask while one statement is under way share the next one.
+final class Gathering<Question: Sendable, Answer: Sendable>: Sendable {
+    typealias Outcome = Result<Answer, StoreError>
+
+    private struct State {
+        var questions: [(question: Question, waiter: CheckedContinuation<Outcome, Never>)] = []
+        var isBusy = false
+    }
+
+    private let batchMax: Int
+    private let ask: @Sendable ([Question]) async throws(StoreError) -> [Outcome]
+    private let state = NIOLockedValueBox(State())
+
+    /// - Parameter ask: Answers each question, in their order.
+    init(batchMax: Int, ask: @escaping @Sendable ([Question]) async throws(StoreError) -> [Outcome]) {
+        self.batchMax = batchMax
+        self.ask = ask
+    }
+
+    func answer(to question: Question) async throws(StoreError) -> Answer {
+        let outcome: Outcome = await withCheckedContinuation { waiter in
+            let begins = state.withLockedValue { state in
+                state.questions.append((question, waiter))
+                defer { state.isBusy = true }
+                return !state.isBusy
+            }
+            if begins { Task { await self.workThroughQuestions() } }
+        }
+        return try outcome.get()
+    }
+
+    private func workThroughQuestions() async {
+        while true {
+            let batch = state.withLockedValue { state in
+                let batch = Array(state.questions.prefix(batchMax))
+                state.questions.removeFirst(batch.count)
+                if batch.isEmpty { state.isBusy = false }
+                return batch
+            }
+            guard !batch.isEmpty else { return }
+            do throws(StoreError) {
+                let outcomes = try await ask(batch.map(\.question))
+                for (waiting, outcome) in zip(batch, outcomes) { waiting.waiter.resume(returning: outcome) }
+            } catch {
+                for waiting in batch { waiting.waiter.resume(returning: .failure(error)) }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import Foundation
+import ParleyCluster
+import TestPostgres
+import Testing
+
+/// One session, one socket, in the whole cluster.
+@Suite("A session that is taken up on another node", .heavy)
+struct TakeUpTests {
+    @Test("closes the older socket with 4001, whatever tells the nodes", arguments: [Design.notify, .poll])
+    func elsewhere(design: Design) async throws {
+        let nodes = try await design.nodes()
+        var older = try await TestClient.connect(to: nodes[0])
+        let room = try await older.create()
+        try await older.join(room)
+        for round in 1...4 {
+            let newer = try await TestClient.connect(to: nodes[round % 3], session: older.session)
+            #expect(await newer.hello["resumed"]?.bool == true)
+            #expect(await newer.hello["rooms"]?.array?.count == 1)
+            #expect(try await older.expectClose() == 4001)
+            older = newer
+        }
+        // The one that is left is a member still.
+        try await older.join(room)
+        await older.say("here", in: room, id: 1)
+        _ = try await older.changes(of: room, upTo: 1)
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("closes the socket of a session that never was in a room, too")
+    func neverJoined() async throws {
+        let nodes = try await Design.notify.nodes()
+        let older = try await TestClient.connect(to: nodes[0])
+        let newer = try await TestClient.connect(to: nodes[1], session: older.session)
+        #expect(await newer.hello["resumed"]?.bool == true)
+        #expect(try await older.expectClose() == 4001)
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("closes the socket behind a stopped node when that node goes on", arguments: [Design.notify, .poll])
+    func stopped(design: Design) async throws {
+        let nodes = try await design.nodes()
+        let older = try await TestClient.connect(to: nodes[0])
+        await nodes[0].pause()
+        let newer = try await TestClient.connect(to: nodes[1], session: older.session)
+        #expect(await newer.hello["resumed"]?.bool == true)
+        await nodes[0].resume()
+        #expect(try await older.expectClose() == 4001)
+        await newer.send(#"{"method":"ping","id":1}"#)
+        _ = try await newer.expect { $0["method"]?.string == "ping" }
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("when several do so at once, exactly one socket is left, the one that came last")
+    func race() async throws {
+        let nodes = try await Design.notify.nodes()
+        let first = try await TestClient.connect(to: nodes[0])
+        let session = await first.session
+        for _ in 1...5 {
+            let clients = try await withThrowingTaskGroup(of: TestClient?.self) { group in
+                for index in 0..<6 {
+                    group.addTask {
+                        // One that is overtaken before it has said `connect` is closed without it.
+                        do {
+                            return try await TestClient.connect(to: nodes[index % 3], session: session)
+                        } catch let gone as TestClient.Gone {
+                            #expect(gone.description == "closed with 4001")
+                            return nil
+                        }
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }.compactMap(\.self)
+            }
+            var open = clients
+            let deadline = ContinuousClock.now + TestClient.patience
+            while open.count > 1, ContinuousClock.now < deadline {
+                var still: [TestClient] = []
+                for client in open where await client.closeCode == nil { still.append(client) }
+                open = still
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(open.count == 1)
+            for client in clients where client !== open.first { #expect(try await client.expectClose() == 4001) }
+            let survivor = try #require(open.first)
+            await survivor.send(#"{"method":"ping","id":1}"#)
+            _ = try await survivor.expect { $0["method"]?.string == "ping" }
+        }
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("waits for what an older socket has under way, also when one between them has gone already")
+    func thirdSocket() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("third")
+        let nodes = try await Design.nodes(of: try server.url(database: "third"), count: 1)
+        let first = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[0])
+        let room = try await first.create()
+        try await first.join(room)
+        let writer = try await server.query(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'parley/writer'", database: "third")
+        let pid = try #require(Int32(writer))
+
+        kill(pid, SIGSTOP)
+        defer { kill(pid, SIGCONT) }
+        await first.say("under way", in: room, id: 1)
+        await first.send(#"{"method":"ping","id":2}"#)
+        _ = try await first.expect { $0["method"]?.string == "ping" }
+        let second = try await TestClient.open(to: nodes[0], session: first.session)
+        #expect(try await first.expectClose() == 4001)
+        let third = try await TestClient.open(to: nodes[0], session: first.session)
+        #expect(try await second.expectClose() == 4001)
+        // Another one that comes later has its session at once.
+        _ = try await TestClient.connect(to: nodes[0], session: bob.session)
+        #expect(await third.frames.isEmpty, "the id of the first socket's message is not settled yet")
+        kill(pid, SIGCONT)
+
+        let hello = try await third.expect { $0["method"]?.string == "connect" }
+        #expect(hello["rooms"]?.array?.first?["lastId"]?.int == 1)
+        try await third.join(room)
+        for id in 1...2 { await third.say("\(id)", in: room, id: id) }
+        let seen = try await third.changes(of: room, upTo: 2)
+        #expect(seen.sorted { $0.key < $1.key }.map { $0.value["message"]?.string } == ["under way", "2"])
+        for node in nodes { await node.kill() }
+        _ = try await server.stop(.immediate)
+    }
+}
