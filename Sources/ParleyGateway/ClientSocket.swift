@@ -108,6 +108,10 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         socket?.close(code: .serviceRestart, reason: "the node restarts")
     }
 
+    func suspendRooms() { if case .open(let session) = phase { session.suspendRooms() } }
+
+    func rejoinRooms() { if case .open(let session) = phase { session.rejoinRooms() } }
+
     // MARK: - The session
 
     private func resume(_ identity: SessionIdentity) {

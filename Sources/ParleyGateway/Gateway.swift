@@ -66,6 +66,28 @@ package final class Gateway: Sendable {
         }
     }
 
+    /// The database goes on with another history: all rooms are compared with it.
+    package func historyChanged() {
+        Task {
+            for (loop, box) in sockets {
+                await Self.perform(on: loop) { box.value.values.forEach { $0.suspendRooms() } }
+            }
+            hub.beginAnew()
+            for (loop, box) in sockets {
+                await Self.perform(on: loop) { box.value.values.forEach { $0.rejoinRooms() } }
+            }
+        }
+    }
+
+    private static func perform(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            loop.execute {
+                body()
+                continuation.resume()
+            }
+        }
+    }
+
     /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere.
     package func drain() {
         state.withLockedValue { $0.isDraining = true }

@@ -60,6 +60,7 @@ extension Session {
                 ?? shard.subscribe(
                     clientID: identity.clientID, roomID: request.room, enrolled: admission.enrolled, sink: sink)
             seats[request.room]?.subscription = subscription
+            if let profile = request.profile { seats[request.room]?.profile = profile }
             unjoined[request.room] = nil
             subscription.wantsPresence = request.presence
             if known != nil { subscription.rejoined(admission.enrolled) }

@@ -13,6 +13,11 @@ final class Session {
         var subscription: Subscription?
         /// A request is under way that the later ones must wait for.
         var isBusy = false
+        /// What the client shows of itself in the room, as far as it was said on this socket.
+        var profile: [UInt8]?
+        /// The room is to be taken up again when the request that is under way has ended.
+        var isToRejoin = false
+        var isRejoining = false
         var queue: Deque<ClientFrame> = []
     }
 
@@ -147,6 +152,7 @@ final class Session {
 
     func finish(_ room: RoomID) {
         seats[room]?.isBusy = false
+        if rejoinsInstead(room) { return }
         while seats[room]?.isBusy == false, let next = seats[room]?.queue.popFirst() {
             backlog -= 1
             handle(next)

@@ -84,10 +84,7 @@ extension Hub {
         Task {
             let result: Result<RoomHome.Start, StoreError>
             do throws(StoreError) {
-                let snapshot = try await store.snapshot(SnapshotRequest(room: room, want: .recent(0), bytesMax: 1))
-                let rosters = try await store.readRosters([RosterCursor(room: room, seq: 0)])
-                let roster = rosters.first ?? RosterRead(room: room, seq: 0, count: 0, changes: [])
-                result = .success(RoomHome.Start(id: id, head: snapshot.head, roster: roster))
+                result = .success(try await start(of: room, id: id))
             } catch {
                 result = .failure(error)
             }
@@ -95,8 +92,15 @@ extension Hub {
         }
     }
 
+    func start(of room: RoomNumber, id: RoomID) async throws(StoreError) -> RoomHome.Start {
+        let snapshot = try await store.snapshot(SnapshotRequest(room: room, want: .recent(0), bytesMax: 1))
+        let rosters = try await store.readRosters([RosterCursor(room: room, seq: 0)])
+        let roster = rosters.first ?? RosterRead(room: room, seq: 0, count: 0, changes: [])
+        return RoomHome.Start(id: id, head: snapshot.head, roster: roster)
+    }
+
     /// Returns when the room's home has broadcast `seq` and knows the roster up to `rosterSeq`.
-    private func reach(_ room: RoomNumber, seq: Seq, rosterSeq: Int64) async throws(StoreError) {
+    func reach(_ room: RoomNumber, seq: Seq, rosterSeq: Int64) async throws(StoreError) {
         let hasReached = await withCheckedContinuation { continuation in
             onHome(of: room) { $0.whenReached(room, seq: seq, rosterSeq: rosterSeq, continuation) }
         }

@@ -76,6 +76,9 @@ package final class HubShard {
         catchUp(subscription)
     }
 
+    /// The member is enrolled in another history, where claims count anew.
+    package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) { subscription.claim = enrolled.claim }
+
     /// The socket takes more again.
     package func sinkDrained(_ subscription: Subscription) { catchUp(subscription) }
 

@@ -32,6 +32,9 @@ package struct RecentRuns {
         return news.reversed()
     }
 
+    /// Where the runs lie, and their tags.
+    var places: [(range: ClosedRange<Seq>, tag: Tag)] { runs.map { ($0.from...$0.to, $0.tag) } }
+
     package mutating func reset(to seq: Seq) {
         runs.removeAll()
         bytes = 0

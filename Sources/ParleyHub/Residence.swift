@@ -16,6 +16,18 @@ final class Residence {
         var waiting: [CheckedContinuation<Result<Void, StoreError>, Never>] = []
     }
 
+    /// Places of a history with their tags.
+    struct FormerPlaces {
+        var flushed: Position
+        var recent: [(range: ClosedRange<Seq>, tag: Tag)]
+
+        /// nil when `seq` lies too far back for its tag to be known.
+        func position(at seq: Seq) -> Position? {
+            if seq == flushed.seq { return flushed }
+            return recent.first { $0.range.contains(seq) }.map { Position(seq: seq, tag: $0.tag) }
+        }
+    }
+
     /// Somebody who waits, for a bounded time, until the room has broadcast `seq` and knows its roster up to `rosterSeq`.
     struct Waiter {
         var seq: Seq
@@ -30,6 +42,8 @@ final class Residence {
     }
 
     var state: State
+    /// What had been broadcast last when the database went on with another history.
+    var former: FormerPlaces?
     /// For each loop, how many subscriptions it has in the room or is about to have. At zero the home ends.
     var interest: [Int]
     private var waiters: [UInt64: Waiter] = [:]

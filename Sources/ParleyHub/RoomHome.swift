@@ -31,6 +31,8 @@ final class RoomHome {
         flushed = start.head
     }
 
+    var places: Residence.FormerPlaces { Residence.FormerPlaces(flushed: flushed, recent: recent.places) }
+
     var hasNews: Bool { !pending.isEmpty || roster.hasNews }
 
     // MARK: - What comes in

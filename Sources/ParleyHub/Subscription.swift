@@ -18,6 +18,8 @@ package protocol FrameSink: AnyObject {
     func endForFlood()
     /// Ends the socket: its session goes on elsewhere. Nothing that comes from it afterwards may be looked at.
     func endForTakeover()
+    /// Ends the socket: its client finds out by coming back what there is.
+    func endForRestart()
 }
 
 /// One member's place in one room, on one socket. Lives on the socket's event loop.
@@ -84,7 +86,7 @@ package final class Subscription {
     }
 
     /// A place that the room has reached for certain.
-    var seen: Seq {
+    package var seen: Seq {
         switch flow {
         case .suspended(let after): after ?? 0
         case .live(let after), .behind(let after, _): after

@@ -119,6 +119,12 @@ package final class Writer: Sendable {
         }
     }
 
+    /// Gives up all that waits: its clients send it again.
+    func giveUpAll() {
+        let inputs = mutate { $0.queue.giveUpWaiting() }
+        if !inputs.isEmpty { settle(inputs, as: .failed(Self.tooLate)) }
+    }
+
     package var waitingBytes: Int { state.withLockedValue { $0.queue.waitingBytes } }
 
     /// Runs until the task is cancelled.

@@ -186,6 +186,17 @@ package struct WriterQueue {
         return part.inputs + followers
     }
 
+    /// Takes out all that waits; its members are barred until `readmit`.
+    package mutating func giveUpWaiting() -> [Input] {
+        var given: [Input] = []
+        for room in Array(rooms.keys) {
+            let members = Set(rooms[room]?.inputs.map(\.ticket.subscription) ?? [])
+            given += remove(members, from: room)
+            bar(members)
+        }
+        return given
+    }
+
     /// Takes out what is due, was not given to the database and can be answered with certainty, and what its members have
     /// waiting behind it; the members are barred until `readmit`.
     package mutating func expire(at now: NIODeadline) -> [Input] {

@@ -33,6 +33,7 @@ public enum Node {
             group: group,
             logger: logger)
         storage.onDeath { gateway.endSockets() }
+        storage.onHistoryChange { gateway.historyChanged() }
         let application = application(configuration, gateway: gateway, storage: storage, observation, group, logger)
 
         let services = ServiceGroup(

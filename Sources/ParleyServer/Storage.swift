@@ -14,6 +14,8 @@ struct Storage: Sendable {
     let isReachable: @Sendable () -> Bool
     /// Sets who is told when other nodes have declared this one dead.
     let onDeath: @Sendable (@escaping @Sendable () -> Void) -> Void
+    /// Sets who is told when the database goes on with another history.
+    let onHistoryChange: @Sendable (@escaping @Sendable () -> Void) -> Void
     /// nil when there is no database.
     let observation: DatabaseObservation?
     /// Ends what `open` has begun.
@@ -27,6 +29,7 @@ struct Storage: Sendable {
         case .memory:
             return Storage(
                 store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, onDeath: { _ in },
+                onHistoryChange: { _ in },
                 observation: nil, close: {},
                 localRooms: LocalRooms())
         case .postgres:
@@ -64,6 +67,7 @@ struct Storage: Sendable {
             }
         return Storage(
             store: store, feed: feed, isReachable: { store.isReachable }, onDeath: { store.onDeath($0) },
+            onHistoryChange: { store.onHistoryChange($0) },
             observation: observation, close: { await store.close() }, localRooms: localRooms)
     }
 

@@ -1,0 +1,78 @@
+import NIOCore
+import ParleyCore
+import ParleyHub
+import ParleyWire
+
+/// Taking up the rooms again after the database has gone on with another history. The client notices nothing, unless what
+/// it was told of a room is not in that history: then it gets a fresh copy with `diverged`.
+extension Session {
+    /// Before a room is asked for again that could not be read.
+    private static let rejoinPause = TimeAmount.milliseconds(500)
+
+    /// Requests to rooms wait, and so do their updates. A request that is under way ends first.
+    func suspendRooms() {
+        for (room, seat) in seats where seat.subscription != nil {
+            if seat.isBusy {
+                seats[room]?.isToRejoin = true
+            } else {
+                suspend(room)
+            }
+        }
+    }
+
+    /// To be called when `hub.beginAnew` was.
+    func rejoinRooms() {
+        for (room, seat) in seats where seat.isRejoining { rejoin(room) }
+    }
+
+    private func suspend(_ room: RoomID) {
+        begin(room)
+        seats[room]?.isToRejoin = false
+        seats[room]?.isRejoining = true
+        if let subscription = seats[room]?.subscription { shard.suspend(subscription) }
+    }
+
+    /// The request that was under way in a room has ended. True when the room is to be taken up again before the next.
+    func rejoinsInstead(_ room: RoomID) -> Bool {
+        guard seats[room]?.isToRejoin == true, seats[room]?.subscription != nil else { return false }
+        suspend(room)
+        rejoin(room)
+        return true
+    }
+
+    private func rejoin(_ room: RoomID) {
+        guard let seat = seats[room], let subscription = seat.subscription else { return }
+        let enrollment = Enrollment(room: room, session: identity, socket: number, profile: seat.profile)
+        let (number, seq) = (subscription.room, subscription.seen)
+        perform { hub throws(StoreError) in
+            try await hub.rejoin(enrollment, room: number, after: seq)
+        } then: { session, result in
+            session.rejoined(room, subscription, after: seq, result)
+        }
+    }
+
+    private func rejoined(
+        _ room: RoomID, _ subscription: Subscription, after seq: Seq, _ result: Result<Admission, StoreError>
+    ) {
+        switch result {
+        case .success(let admission):
+            seats[room]?.isRejoining = false
+            shard.rejoined(subscription, admission.enrolled)
+            switch admission.snapshot.continuity {
+            case .continues: shard.resume(subscription, after: seq, rosterSeq: 0)
+            case .reset, .diverged:
+                sink.send(
+                    ServerFrame.resetJoin(
+                        roomID: room, count: admission.count,
+                        clients: subscription.wantsPresence ? admission.roster : nil, snapshot: admission.snapshot))
+                shard.resume(subscription, after: admission.snapshot.end.seq, rosterSeq: admission.rosterSeq)
+            }
+            finish(room)
+        case .failure(.unavailable):
+            loop.assumeIsolated().scheduleTask(in: Self.rejoinPause) { [weak self] in self?.rejoin(room) }
+        case .failure:
+            // The room was made in what is lost. The client comes back and finds that it is not there.
+            sink.endForRestart()
+        }
+    }
+}
