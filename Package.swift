@@ -118,7 +118,8 @@ let package = Package(
         .testTarget(
             name: "ParleyGatewayTests",
             dependencies: [
-                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded, nioLocks,
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded,
+                nioLocks,
                 logging, crypto,
             ], swiftSettings: strict),
 

@@ -69,21 +69,19 @@ package final class Gateway: Sendable {
     /// The database goes on with another history: all rooms are compared with it.
     package func historyChanged() {
         Task {
-            for (loop, box) in sockets {
-                await Self.perform(on: loop) { box.value.values.forEach { $0.suspendRooms() } }
-            }
+            await onEverySocket { $0.suspendRooms() }
             hub.beginAnew()
-            for (loop, box) in sockets {
-                await Self.perform(on: loop) { box.value.values.forEach { $0.rejoinRooms() } }
-            }
+            await onEverySocket { $0.rejoinRooms() }
         }
     }
 
-    private static func perform(on loop: any EventLoop, _ body: @escaping @Sendable () -> Void) async {
-        await withCheckedContinuation { continuation in
-            loop.execute {
-                body()
-                continuation.resume()
+    private func onEverySocket(_ body: @escaping @Sendable (ClientSocket) -> Void) async {
+        for (loop, box) in sockets {
+            await withCheckedContinuation { continuation in
+                loop.execute {
+                    for socket in box.value.values { body(socket) }
+                    continuation.resume()
+                }
             }
         }
     }
