@@ -10,11 +10,15 @@ public struct Append: Sendable {
     public var tag: Tag
     /// As in `Run`.
     public var body: [UInt8]
+    /// The inputs one by one, when some of them are to be judged: the store writes those that it accepts, whose changes
+    /// joined are the body then.
+    public var judged: [JudgedInput]?
     /// Ids of its members that were refused and that no earlier part told of.
     public var refused: [RefusedIDs]
 
     public init(
-        room: RoomNumber, claim: Int64, after: Seq = 0, count: Int, tag: Tag, body: [UInt8], refused: [RefusedIDs] = []
+        room: RoomNumber, claim: Int64, after: Seq = 0, count: Int, tag: Tag, body: [UInt8],
+        judged: [JudgedInput]? = nil, refused: [RefusedIDs] = []
     ) {
         self.room = room
         self.claim = claim
@@ -22,6 +26,7 @@ public struct Append: Sendable {
         self.count = count
         self.tag = tag
         self.body = body
+        self.judged = judged
         self.refused = refused
     }
 }
@@ -41,6 +46,8 @@ public struct RefusedIDs: Hashable, Sendable {
 public enum AppendOutcome: Sendable, Equatable {
     /// Durable; the first change has `base + 1`.
     case applied(base: Seq)
+    /// Durable, as far as the inputs were accepted: the first that was has `base + 1`.
+    case judged(base: Seq, verdicts: [Verdict])
     /// Durable, but at a place that only the log knows: the connection was lost before the answer came.
     case appliedUnseen
     /// Not applied: members of the room have moved to other nodes. What these have sent here is never to be applied; the

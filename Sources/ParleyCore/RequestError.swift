@@ -31,6 +31,8 @@ public struct RequestError: Error, Equatable, Sendable {
     public var reason: String
     /// When to send a temporary failure again, milliseconds; nil for all others.
     public var retryMs: Int?
+    /// Of a conflict: what the values are that the condition names.
+    public var values: RoomValues?
 
     public init(_ code: Code, _ reason: String) {
         self.code = code

@@ -34,6 +34,15 @@ public struct Run: Hashable, Sendable {
         return Run(from: from, to: seq, tag: tag, body: Array(body[..<end]))
     }
 
+    /// The bytes of each change, in order.
+    public var changes: [[UInt8]] {
+        var start = 0
+        return changeLengths.map { length in
+            defer { start += length + 1 }
+            return Array(body[start..<start + length])
+        }
+    }
+
     /// The byte length of each change, in order; the commas between them are not counted.
     public var changeLengths: [Int] { ChangeScanner.lengths(in: body) }
 }

@@ -31,10 +31,13 @@ public struct Snapshot: Sendable, Equatable {
     /// Trimmed to exactly what was wanted; for `recent` they end at `head`, for `after` they may end before it.
     public var runs: [Run]
     public var continuity: Continuity
+    /// The shared values at `head`; nil when the runs continue what the client has.
+    public var values: RoomValues?
     /// Where the client stands once it has the runs: the end of the last one, or the place before all of them.
     public var end: Position
 
-    public init(head: Position, runs: [Run], continuity: Continuity, end: Position) {
+    public init(head: Position, runs: [Run], continuity: Continuity, end: Position, values: RoomValues? = nil) {
+        self.values = values
         self.head = head
         self.runs = runs
         self.continuity = continuity

@@ -16,7 +16,8 @@ struct JoinReply {
         let clients = presence ? admission.roster : nil
         let rosterBytes = clients?.encodedBytesMax ?? 0
         var snapshot = admission.snapshot
-        let room = bytesMax - rosterBytes - marks.refused.count * 20 - 1_024
+        let valuesBytes = snapshot.values.map { $0.values.count + $0.versions.count } ?? 0
+        let room = bytesMax - rosterBytes - valuesBytes - marks.refused.count * 20 - 1_024
         let continues = after != nil && snapshot.continuity == .continues
         if continues {
             snapshot.keepOldest(bytesMax: room)

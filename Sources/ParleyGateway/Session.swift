@@ -91,12 +91,7 @@ final class Session {
         case .join(let request):
             join(request, id: frame.id)
         case .message(let room, let payload):
-            guard let subscription = joined(room, id: frame.id) else { return }
-            submit(frame.id, to: subscription) { id in
-                encodedChange(
-                    clientID: identity.clientID, userID: identity.userID, id: id, at: UnixTime.milliseconds(),
-                    message: payload)
-            }
+            submit(.message(payload), id: frame.id, to: room)
         case .history(let query):
             history(query, id: frame.id)
         case .members(let room, let after, let limit):
@@ -104,10 +99,7 @@ final class Session {
         case .leave(let room):
             leave(room, id: frame.id)
         case .set(let request):
-            if let id = frame.id, let subscription = seats[request.room]?.subscription {
-                shard.refuse(id, of: subscription)
-            }
-            refuse(notYet("set"), id: frame.id, room: request.room)
+            submit(.set(request.object), set: request.valueSet, id: frame.id, to: request.room)
         case .signal(let room, _, _):
             refuse(notYet("signal"), id: frame.id, room: room)
         }
@@ -115,7 +107,8 @@ final class Session {
 
     // MARK: - Changes
 
-    private func submit(_ id: Int64?, to subscription: Subscription, change: (Int64?) -> [UInt8]) {
+    private func submit(_ content: ChangeContent, set: ValueSet? = nil, id: Int64?, to room: RoomID) {
+        guard let subscription = joined(room, id: id) else { return }
         if let id {
             switch subscription.received(id) {
             case .submit: break
@@ -125,7 +118,9 @@ final class Session {
             case .flood: return sink.endForFlood()
             }
         }
-        guard !shard.submit(change(id), request: id, of: subscription) else { return }
+        let change = encodedChange(
+            clientID: identity.clientID, userID: identity.userID, id: id, at: UnixTime.milliseconds(), content)
+        guard !shard.submit(change, set: set, request: id, of: subscription) else { return }
         if let id { subscription.notTaken(id) }
         refuse(
             RequestError(.unavailable, "this node cannot take it now; send it again"), id: id,

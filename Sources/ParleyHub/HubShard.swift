@@ -83,9 +83,11 @@ package final class HubShard {
     package func sinkDrained(_ subscription: Subscription) { catchUp(subscription) }
 
     /// Gives a member's input to the writer. False when the writer's queue is full.
-    package func submit(_ change: [UInt8], request: Int64?, of subscription: Subscription) -> Bool {
+    package func submit(
+        _ change: [UInt8], set: ValueSet? = nil, request: Int64?, of subscription: Subscription
+    ) -> Bool {
         hub.writer.enqueue(
-            change, ticket: Ticket(loop: index, subscription: subscription.id, request: request), of: subscription)
+            change, set: set, ticket: Ticket(loop: index, subscription: subscription.id, request: request), of: subscription)
     }
 
     /// A member's request was refused without being looked at further: settles its id, unless that belongs to another one.

@@ -86,10 +86,10 @@ package final class Writer: Sendable {
     package func report(to delegate: any WriterDelegate) { self.delegate.withLockedValue { $0 = delegate } }
 
     /// From any thread. False when the queue is full: nothing was taken.
-    func enqueue(_ change: [UInt8], ticket: Ticket, of subscription: Subscription) -> Bool {
+    func enqueue(_ change: [UInt8], set: ValueSet?, ticket: Ticket, of subscription: Subscription) -> Bool {
         let input = Input(
             ticket: ticket, member: subscription.clientID, claim: subscription.claim, after: subscription.seen,
-            change: change, deadline: .now() + patience)
+            change: change, set: set, deadline: .now() + patience)
         let room = subscription.room
         return mutate { $0.queue.enqueue(input, room: room) }
     }
@@ -217,9 +217,14 @@ package final class Writer: Sendable {
 
     private func conclude(_ parts: [WriterQueue.Part], _ outcomes: [AppendOutcome]) {
         var applied: [(part: WriterQueue.Part, base: Seq?)] = []
+        var judged: [(part: WriterQueue.Part, base: Seq?)] = []
         for (part, outcome) in zip(parts, outcomes) {
             switch outcome {
             case .applied(let base): applied.append((part, base))
+            case .judged(let base, let verdicts):
+                let (accepted, refused) = mutate { $0.queue.judged(part, verdicts) }
+                if !accepted.inputs.isEmpty { judged.append((accepted, base)) }
+                for (input, verdict) in refused { settle([input], as: .failed(Self.error(for: verdict))) }
             case .appliedUnseen: applied.append((part, nil))
             case .moved(let claim, let members) where claim > part.append.claim:
                 moved(part, claim: claim, members: members)
@@ -237,10 +242,11 @@ package final class Writer: Sendable {
                 settle(part.inputs, as: .failed(RequestError(.badRequest, "the database cannot store this")))
             }
         }
-        guard !applied.isEmpty else { return }
+        guard !applied.isEmpty || !judged.isEmpty else { return }
         let delegate = delegate.withLockedValue { $0 }
-        delegate?.applied(applied)
-        delegate?.settled(applied.flatMap(\.part.inputs), as: .applied)
+        let all = applied + judged
+        delegate?.applied(all)
+        delegate?.settled(all.flatMap(\.part.inputs), as: .applied)
         mutate { state in
             for (part, _) in applied { state.queue.finished(part) }
         }
@@ -279,6 +285,17 @@ package final class Writer: Sendable {
         if isWorkTogether { together.wake() }
         if isWorkApart { apart.wake() }
         return result
+    }
+
+    private static func error(for verdict: Verdict) -> RequestError {
+        switch verdict {
+        case .conflict(let values):
+            var error = RequestError(.conflict, "\"if\" did not hold; look at \"values\" and \"versions\"")
+            error.values = values
+            return error
+        case .tooLarge, .accepted:
+            return RequestError(.tooLarge, "the values of the room together would be larger than they may")
+        }
     }
 
     private static let tooLate = RequestError(.unavailable, "the database could not be reached in time; send it again")

@@ -12,16 +12,20 @@ package struct Input: Sendable {
     package var after: Seq
     /// The change as it will stand in the log: one JSON object.
     package var change: [UInt8]
+    /// What it does to the shared values, for which it has to be judged; nil when it does nothing to them.
+    package var set: ValueSet?
     package var deadline: NIODeadline
 
     package init(
-        ticket: Ticket, member: ClientID, claim: Int64, after: Seq, change: [UInt8], deadline: NIODeadline
+        ticket: Ticket, member: ClientID, claim: Int64, after: Seq, change: [UInt8], set: ValueSet? = nil,
+        deadline: NIODeadline
     ) {
         self.ticket = ticket
         self.member = member
         self.claim = claim
         self.after = after
         self.change = change
+        self.set = set
         self.deadline = deadline
     }
 }
@@ -167,6 +171,28 @@ package struct WriterQueue {
         finished(part)
     }
 
+    /// The part was judged. Returns what was accepted of it, as it stands in the log, and what was refused, with why.
+    package mutating func judged(_ part: Part, _ verdicts: [Verdict]) -> (accepted: Part, refused: [(Input, Verdict)]) {
+        var accepted = part
+        accepted.inputs = []
+        var refused: [(Input, Verdict)] = []
+        for (input, verdict) in zip(part.inputs, verdicts) {
+            guard verdict != .accepted else {
+                accepted.inputs.append(input)
+                continue
+            }
+            refused.append((input, verdict))
+            guard let id = input.ticket.request else { continue }
+            refuse(id, of: input.member, on: input.ticket.subscription)
+        }
+        // With nothing accepted there is no chunk that could have told of them.
+        if accepted.inputs.isEmpty { owe(part.refused) }
+        accepted.append.count = accepted.inputs.count
+        accepted.append.body = Array(accepted.inputs.map(\.change).joined(separator: [UInt8(ascii: ",")]))
+        finished(part)
+        return (accepted, refused)
+    }
+
     /// An id was refused before it came here.
     package mutating func refuse(_ id: Int64, of member: ClientID, on subscription: SubscriptionID) {
         owe([subscription: RefusedIDs(clientID: member, ids: [id])])
@@ -256,8 +282,14 @@ package struct WriterQueue {
             append: Append(
                 room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },
                 after: inputs.reduce(0) { max($0, $1.after) },
-                count: inputs.count, tag: tag, body: body, refused: Array(owed.values)),
+                count: inputs.count, tag: tag, body: body, judged: Self.judged(inputs), refused: Array(owed.values)),
             inputs: inputs, refused: owed)
+    }
+
+    /// A room with an input that is to be judged goes that way as a whole, so that nothing overtakes.
+    private static func judged(_ inputs: [Input]) -> [JudgedInput]? {
+        guard inputs.contains(where: { $0.set != nil }) else { return nil }
+        return inputs.map { JudgedInput(change: $0.change, set: $0.set) }
     }
 
     private mutating func takeOwed(for inputs: [Input]) -> [SubscriptionID: RefusedIDs] {

@@ -24,6 +24,7 @@ struct MemoryRoom {
     private let tag: Tag
     private let retainMessages: Int64?
     private let retainSeconds: Int64?
+    private var values = MemoryValues(bytesMax: Limits().valuesBytes)
     private var chunks: [(run: Run, at: ContinuousClock.Instant)] = []
     private var bytes = 0
     private(set) var lastSeq: Seq = 0
@@ -89,8 +90,22 @@ struct MemoryRoom {
 
     // MARK: - The log
 
+    mutating func append(_ append: Append) -> AppendOutcome {
+        guard let inputs = append.judged else { return .applied(base: write(append)) }
+        var (accepted, verdicts): (Append, [Verdict]) = (append, [])
+        var changes: [[UInt8]] = []
+        for input in inputs {
+            let verdict = input.set.map { values.judge($0, at: lastSeq + Seq(changes.count) + 1) } ?? .accepted
+            if verdict == .accepted { changes.append(input.change) }
+            verdicts.append(verdict)
+        }
+        accepted.count = changes.count
+        accepted.body = Array(changes.joined(separator: [UInt8(ascii: ",")]))
+        return .judged(base: changes.isEmpty ? lastSeq : write(accepted), verdicts: verdicts)
+    }
+
     /// Returns the place before the first change.
-    mutating func append(_ append: Append) -> Seq {
+    private mutating func write(_ append: Append) -> Seq {
         let base = lastSeq
         lastSeq += Seq(append.count)
         let run = Run(from: base + 1, to: lastSeq, tag: append.tag, body: append.body)
@@ -166,7 +181,8 @@ struct MemoryRoom {
     private func recent(_ count: Int, bytesMax: Int, _ continuity: Snapshot.Continuity) -> Snapshot {
         let after = max(lastSeq - Seq(count), firstSeq - 1)
         var snapshot = Snapshot(
-            head: head, runs: runs(after: after, through: lastSeq), continuity: continuity, end: head)
+            head: head, runs: runs(after: after, through: lastSeq), continuity: continuity, end: head,
+            values: values.all)
         snapshot.keepNewest(bytesMax: bytesMax)
         return snapshot
     }

@@ -65,12 +65,12 @@ public final class MemoryRoomStore: RoomStore {
 
     public func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         state.withLockedValue { state in
-            appends.map { append in state.rooms[append.room]?.append(append).outcome ?? .gone }
+            appends.map { append in state.rooms[append.room]?.append(append) ?? .gone }
         }
     }
 
     public func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
-        state.withLockedValue { $0.rooms[append.room]?.append(append).outcome ?? .gone }
+        state.withLockedValue { $0.rooms[append.room]?.append(append) ?? .gone }
     }
 
     public func snapshot(_ request: SnapshotRequest) async throws(StoreError) -> Snapshot {
@@ -138,8 +138,4 @@ public final class MemoryRoomStore: RoomStore {
     }
 
     public func signingKey() async throws(StoreError) -> [UInt8] { key }
-}
-
-extension Seq {
-    fileprivate var outcome: AppendOutcome { .applied(base: self) }
 }

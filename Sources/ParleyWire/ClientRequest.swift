@@ -60,6 +60,20 @@ public struct SetRequest: Sendable, Equatable {
     /// For each named key, the `seq` of the change that must have written it last; 0: it must not exist.
     public var condition: [(key: [UInt8], seq: Seq)]?
 
+    /// What the store has to judge.
+    public var valueSet: ValueSet {
+        ValueSet(
+            values: entries.map { (Self.key($0.key), $0.value) },
+            condition: condition?.map { (Self.key($0.key), $0.seq) })
+    }
+
+    private static func key(_ json: [UInt8]) -> ValueSet.Key {
+        let text = json.withUnsafeBufferPointer { bytes in
+            JSONString.text(UnsafeBufferPointer(rebasing: bytes.dropFirst().dropLast()))
+        }
+        return ValueSet.Key(json: json, text: text)
+    }
+
     public static func == (a: Self, b: Self) -> Bool {
         a.room == b.room && a.entries == b.entries && a.object == b.object
             && a.condition?.map(\.key) == b.condition?.map(\.key) && a.condition?.map(\.seq) == b.condition?.map(\.seq)

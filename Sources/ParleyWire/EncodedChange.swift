@@ -1,23 +1,32 @@
 import NIOCore
 public import ParleyCore
 
-/// One change as it stands in the log and in updates, its members in the order `clientId`, `id`, `userId`, `at`, `message`:
+/// What a change says, as JSON text that was checked when it came in.
+public enum ChangeContent {
+    case message([UInt8])
+    case set([UInt8])
+}
+
+/// One change as it stands in the log and in updates, its members in the order `clientId`, `id`, `userId`, `at`, content:
 /// what reads the head of a change (the marks of a session) relies on the first two.
 ///
-/// - Parameters:
-///   - at: milliseconds since the Unix epoch.
-///   - message: JSON text that was checked when it came in.
+/// - Parameter at: milliseconds since the Unix epoch.
 public func encodedChange(
-    clientID: ClientID, userID: String?, id: Int64?, at: Int64, message: [UInt8]
+    clientID: ClientID, userID: String?, id: Int64?, at: Int64, _ content: ChangeContent
 ) -> [UInt8] {
-    var out = JSONWriter(capacity: 96 + (userID?.utf8.count ?? 0) + message.count)
+    let (name, text): (StaticString, [UInt8]) =
+        switch content {
+        case .message(let text): ("message", text)
+        case .set(let text): ("set", text)
+        }
+    var out = JSONWriter(capacity: 96 + (userID?.utf8.count ?? 0) + text.count)
     out.object { out in
         out.member("clientId", string: clientID.text)
         if let id { out.member("id", integer: id) }
         if let userID { out.member("userId", string: userID) }
         out.member("at", integer: at)
-        out.name("message")
-        out.raw(message)
+        out.name(name)
+        out.raw(text)
     }
     return Array(out.buffer.readableBytesView)
 }

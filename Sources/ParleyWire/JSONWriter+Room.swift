@@ -9,6 +9,13 @@ extension JSONWriter {
         array(marks.refused) { $0.integer($1) }
     }
 
+    mutating func members(of values: RoomValues) {
+        name("values")
+        raw(values.values)
+        name("versions")
+        raw(values.versions)
+    }
+
     mutating func clients(_ members: [Member]?) {
         guard let members else { return }
         name("clients")
@@ -38,12 +45,7 @@ extension JSONWriter {
             out.member("to", integer: snapshot.end.seq)
             out.member("position", string: snapshot.end.description)
             out.changes(snapshot.runs)
-            if withValues {
-                out.name("values")
-                out.raw("{}")
-                out.name("versions")
-                out.raw("{}")
-            }
+            if withValues { out.members(of: snapshot.values ?? .none) }
             switch snapshot.continuity {
             case .continues: out.member("reset", bool: false)
             case .reset: out.member("reset", bool: true)

@@ -56,12 +56,13 @@ public enum ServerFrame {
 
     /// - Parameter roomID: as the request named it, valid or not.
     public static func error(_ error: RequestError, id: Int64?, roomID: String?) -> ByteBuffer {
-        frame("error", id: id, capacity: error.reason.utf8.count) { out in
+        frame("error", id: id, capacity: error.reason.utf8.count + (error.values?.values.count ?? 0)) { out in
             out.member("code", string: error.code.rawValue)
             out.member("reason", string: error.reason)
             out.member("temporary", bool: error.code.isTemporary)
             if let roomID { out.member("roomId", string: roomID) }
             if let retryMs = error.retryMs { out.member("retryMs", integer: retryMs) }
+            if let values = error.values { out.members(of: values) }
         }
     }
 

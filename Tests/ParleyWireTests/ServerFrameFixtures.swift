@@ -25,13 +25,13 @@ struct ServerFrameFixtures {
     private var bobMember: Member { Member(clientID: bob, userID: "u7") }
     private var first: [UInt8] {
         encodedChange(
-            clientID: ann, userID: nil, id: 3, at: 1_732_350_000_123, message: Array(#"{"text":"hi"}"#.utf8))
+            clientID: ann, userID: nil, id: 3, at: 1_732_350_000_123, .message(Array(#"{"text":"hi"}"#.utf8)))
     }
     private var second: [UInt8] {
         Array(#"{"clientId":"\#(bob.text)","userId":"u7","at":1732350000124,"set":{"score":3}}"#.utf8)
     }
     private var third: [UInt8] {
-        encodedChange(clientID: ann, userID: nil, id: 5, at: 1_732_350_000_126, message: Array(#""again""#.utf8))
+        encodedChange(clientID: ann, userID: nil, id: 5, at: 1_732_350_000_126, .message(Array(#""again""#.utf8)))
     }
 
     private func run(_ from: Seq, _ changes: [UInt8]..., tag: ParleyCore.Tag = ParleyCore.Tag(bitPattern: 0x9f3c_21ab))

@@ -58,7 +58,7 @@ struct ServerFrameTests {
         #expect(joined["joined"] == .array([entry]))
         #expect(joined["clients"] == .array([entry]))
 
-        let change = encodedChange(clientID: ann, userID: text, id: 1, at: 2, message: Array("[]".utf8))
+        let change = encodedChange(clientID: ann, userID: text, id: 1, at: 2, .message(Array("[]".utf8)))
         let wanted: JSONValue = .object([
             "clientId": .string(ann.text), "id": .integer(1), "userId": .string(text), "at": .integer(2),
             "message": .array([]),
@@ -74,7 +74,7 @@ struct ServerFrameTests {
         ] as [Int64?])
     func changeHead(id: Int64?) throws {
         let ann = try #require(FrameFixtures.clientID)
-        let change = encodedChange(clientID: ann, userID: "u", id: id, at: 0, message: Array("{\"id\":7}".utf8))
+        let change = encodedChange(clientID: ann, userID: "u", id: id, at: 0, .message(Array("{\"id\":7}".utf8)))
         let head = try #require(ChangeHead(change))
         #expect(head.clientID == ann)
         #expect(head.id == id)
@@ -98,7 +98,7 @@ struct ServerFrameTests {
         let kept = try #require(request.payload)
         let ann = try #require(FrameFixtures.clientID)
         let room = try #require(RoomID("r"))
-        let body = encodedChange(clientID: ann, userID: nil, id: nil, at: 0, message: kept)
+        let body = encodedChange(clientID: ann, userID: nil, id: nil, at: 0, .message(kept))
         let frame = ServerFrame.update(
             roomID: room, runs: [Run(from: 1, to: 1, tag: 0, body: body)], position: Position(seq: 1, tag: 0))
         #expect(String(buffer: frame).hasSuffix("\"message\":\(payload)}]}}"))

@@ -18,5 +18,5 @@ package struct RoomStoreBehaviour: Sendable, CustomTestStringConvertible {
         try await body(try await makeStore())
     }
 
-    package static let all = rooms + members + sessions + log + snapshots + history
+    package static let all = rooms + members + sessions + log + snapshots + history + values
 }

@@ -32,6 +32,8 @@ final class LogWriter: Sendable {
     func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
         guard !appends.isEmpty else { return [] }
+        let (judged, plain) = (appends.filter { $0.judged != nil }, appends.filter { $0.judged == nil })
+        guard judged.isEmpty || plain.isEmpty else { return try await append(plain, then: judged, inOrderOf: appends) }
         switch try await commit(appends, skipLocked: false) {
         case .done(let outcomes): return await tellWhoMoved(outcomes.map { $0 ?? .gone }, appends)
         case .unfit(let reason): return try await halve(appends, because: reason)
@@ -42,6 +44,22 @@ final class LogWriter: Sendable {
         case .unfit(let reason): return try await halve(appends, because: reason)
         case .lockedOut: throw .unavailable(reason: "another transaction holds a table of Parley")
         }
+    }
+
+    /// Two transactions, for each kind has a statement of its own. Once the first is done the second must have outcomes
+    /// too.
+    private func append(
+        _ plain: [Append], then judged: [Append], inOrderOf appends: [Append]
+    ) async throws(StoreError) -> [AppendOutcome] {
+        var outcomes = Dictionary(uniqueKeysWithValues: zip(plain.map(\.room), try await append(plain)))
+        let rest: [AppendOutcome]
+        do throws(StoreError) {
+            rest = try await append(judged)
+        } catch {
+            rest = judged.map { _ in .locked }
+        }
+        outcomes.merge(zip(judged.map(\.room), rest)) { $1 }
+        return appends.map { outcomes[$0.room] ?? .locked }
     }
 
     /// Finds the room whose data cannot be stored. Once a half is applied the other must have outcomes too: what
@@ -118,11 +136,7 @@ final class LogWriter: Sendable {
             announcer.sayAgain(generation: term.generation)
             let batch = term.lastBatch + 1
             do throws(PostgresError) {
-                let rows = try await seat.connection.execute(
-                    skipLocked ? AppendStatement.skipping : AppendStatement.waiting,
-                    AppendStatement.parameters(appends, term: term, batch: batch, lease: configuration.lease),
-                    timeout: configuration.requestTimeout, onlyGeneration: term.generation)
-                if let outcomes = AppendStatement.outcomes(rows, of: appends) {
+                if let outcomes = try await execute(appends, as: batch, in: term, skipLocked: skipLocked) {
                     seat.committed(batch, in: term)
                     announce(batch, outcomes, appends, in: term)
                     return .done(outcomes)
@@ -153,6 +167,26 @@ final class LogWriter: Sendable {
                 throw .unavailable(reason: "this batch was turned away \(attempts) times")
             }
         }
+    }
+
+    /// nil when the writer was fenced. All of the appends are judged, or none.
+    private func execute(
+        _ appends: [Append], as batch: Int64, in term: WriterSeat.Term, skipLocked: Bool
+    ) async throws(PostgresError) -> [AppendOutcome?]? {
+        guard appends.first?.judged == nil else {
+            let rows = try await seat.connection.execute(
+                JudgedStatement.statement,
+                JudgedStatement.parameters(
+                    appends, term: term, batch: batch, lease: configuration.lease, skipLocked: skipLocked,
+                    valuesBytesMax: configuration.valuesBytesMax),
+                timeout: configuration.requestTimeout, onlyGeneration: term.generation)
+            return JudgedStatement.outcomes(rows, of: appends)
+        }
+        let rows = try await seat.connection.execute(
+            skipLocked ? AppendStatement.skipping : AppendStatement.waiting,
+            AppendStatement.parameters(appends, term: term, batch: batch, lease: configuration.lease),
+            timeout: configuration.requestTimeout, onlyGeneration: term.generation)
+        return AppendStatement.outcomes(rows, of: appends)
     }
 
     /// The connection was lost before the answer came. nil when the batch was not committed and never will be.
@@ -206,6 +240,13 @@ final class LogWriter: Sendable {
     /// Of a room in a batch that was committed; nil when the log has no such chunk.
     private static func outcome(_ finding: ReadBackStatement.Finding, of append: Append) -> AppendOutcome? {
         guard let room = finding.room else { return .gone }
+        if let inputs = append.judged, finding.base != nil || room.claim == append.claim {
+            // Of one that was refused it is not known any more why.
+            let written = finding.body.map { Run(from: 1, to: 1, tag: 0, body: $0).changes } ?? []
+            return .judged(
+                base: finding.base ?? room.lastSeq,
+                verdicts: inputs.map { written.contains($0.change) ? .accepted : .conflict(.none) })
+        }
         if let base = finding.base { return .applied(base: base) }
         return room.claim != append.claim ? .moved(claim: room.claim, members: []) : nil
     }
@@ -218,8 +259,14 @@ final class LogWriter: Sendable {
         var pointers: [RoomPointer] = []
         pointers.reserveCapacity(appends.count)
         for (outcome, append) in zip(outcomes, appends) {
-            guard case .applied(let base) = outcome else { continue }
-            pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(append.count)))
+            switch outcome {
+            case .applied(let base):
+                pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(append.count)))
+            case .judged(let base, let verdicts):
+                let count = verdicts.count { $0 == .accepted }
+                if count > 0 { pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(count))) }
+            case .appliedUnseen, .moved, .locked, .gone, .invalid, nil: break
+            }
         }
         announcer.say(
             Announcement(writer: term.writer, batch: batch, pointers: pointers), generation: term.generation)

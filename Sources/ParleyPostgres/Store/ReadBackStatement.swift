@@ -6,23 +6,26 @@ enum ReadBackStatement {
     static let statement = Statement(
         name: "read-back",
         sql: """
-            SELECT c.ix::int4, r.last_seq, r.claim_seq, (
-                SELECT u.first_seq - 1
-                FROM parley.update_log u
-                WHERE u.room_no = c.room_no AND u.last_seq > c.after AND u.tag = c.tag
-                    AND u.last_seq - u.first_seq + 1 = c.count AND octet_length(u.body) = c.bytes
-                ORDER BY u.last_seq DESC
-                LIMIT 1)
+            SELECT c.ix::int4, r.last_seq, r.claim_seq, f.base, f.body
             FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::int4[], $5::int4[])
                 WITH ORDINALITY c(room_no, after, tag, count, bytes, ix)
             JOIN parley.room r ON r.room_no = c.room_no
+            LEFT JOIN LATERAL (
+                SELECT u.first_seq - 1 AS base, CASE WHEN c.count = 0 THEN u.body END AS body
+                FROM parley.update_log u
+                WHERE u.room_no = c.room_no AND u.last_seq > c.after AND u.tag = c.tag
+                    AND (c.count = 0 OR u.last_seq - u.first_seq + 1 = c.count AND octet_length(u.body) = c.bytes)
+                ORDER BY u.last_seq DESC
+                LIMIT 1
+            ) f ON true
             WHERE r.closed_at IS NULL
             """)
 
     static func parameters(_ appends: [Append]) -> [Parameter] {
         [
             .int8Array(appends.map(\.room.value)), .int8Array(appends.map(\.after)), .int4Array(appends.map(\.tag)),
-            .int4Array(appends.map { Int32(clamping: $0.count) }),
+            // Of a judged one nobody knows how much of it was written: what was has to be looked at.
+            .int4Array(appends.map { Int32(clamping: $0.judged == nil ? $0.count : 0) }),
             .int4Array(appends.map { Int32(clamping: $0.body.count) }),
         ]
     }
@@ -33,6 +36,8 @@ enum ReadBackStatement {
         var room: (lastSeq: Seq, claim: Int64)?
         /// nil when the chunk is not in the log.
         var base: Seq?
+        /// Of the chunk of a judged append.
+        var body: [UInt8]?
     }
 
     static func findings(_ rows: Rows, of appends: [Append]) -> [Finding] {
@@ -40,7 +45,7 @@ enum ReadBackStatement {
         for row in rows {
             let index = Int(row.int4(0)) - 1
             guard findings.indices.contains(index) else { continue }
-            findings[index] = Finding(room: (row.int8(1), row.int8(2)), base: row.int8OrNil(3))
+            findings[index] = Finding(room: (row.int8(1), row.int8(2)), base: row.int8OrNil(3), body: row.bytesOrNil(4))
         }
         return findings
     }

@@ -10,7 +10,11 @@ enum SnapshotStatement {
     static let recent = Statement(
         name: "snapshot-recent",
         sql: """
-            SELECT r.last_seq, r.first_seq, r.tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body
+            SELECT r.last_seq, r.first_seq, r.tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body,
+                CASE WHEN row_number() OVER (ORDER BY u.last_seq) = 1 THEN (
+                    SELECT ARRAY['{' || string_agg(to_json(v.key)::text || ':' || v.value, ',') || '}',
+                        '{' || string_agg(to_json(v.key)::text || ':' || v.seq, ',') || '}']
+                    FROM parley.room_value v WHERE v.room_no = r.room_no) END
             FROM parley.room r
             LEFT JOIN parley.update_log h ON h.room_no = r.room_no AND h.last_seq = r.last_seq
             LEFT JOIN LATERAL (
@@ -68,6 +72,8 @@ enum SnapshotStatement {
         var runs: [Run]
         /// The chunk in which the asked place lies; nil when there is none or it is no longer kept.
         var cover: (first: Seq, tag: Tag)?
+        /// Of the newest changes only.
+        var values = RoomValues.none
 
         /// nil when there is no such room.
         init?(_ rows: Rows) {
@@ -79,7 +85,11 @@ enum SnapshotStatement {
                 guard !row.isNull(4) else { return nil }
                 return Run(from: row.int8(4), to: row.int8(5), tag: row.int4(6), body: row.bytes(7))
             }
-            if row.columnCount > 8, let first = row.int8OrNil(8) { cover = (first, row.int4(9)) }
+            if row.columnCount == 10 {
+                if let first = row.int8OrNil(8) { cover = (first, row.int4(9)) }
+            } else if let texts = row.textArrayOrNil(8), texts.count == 2, let found = texts[0], let versions = texts[1] {
+                values = RoomValues(values: Array(found.utf8), versions: Array(versions.utf8))
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+internal import ParleyCore
+
 /// Of one node's store.
 public struct StoreConfiguration: Sendable {
     /// As libpq reads it. Never logged.
@@ -16,6 +18,8 @@ public struct StoreConfiguration: Sendable {
     public var heartbeatEvery: Duration = .seconds(1)
     /// How long the node's members stay when it is dead.
     public var grace: Duration = .seconds(15)
+    /// Of all shared values of a room together.
+    public var valuesBytesMax = Limits().valuesBytes
     /// What a request has, from the call to the answer. `append` alone may take longer, to learn its outcome.
     public var requestTimeout: Duration = .seconds(5)
     /// How long a batch waits for a room that a foreign transaction holds. Well under the server's

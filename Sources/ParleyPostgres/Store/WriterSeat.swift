@@ -13,6 +13,8 @@ final class WriterSeat: Sendable {
         var epoch: Int64
         /// The newest batch that is known to be committed. The next one has the number after it.
         var lastBatch: Int64
+
+        func isTheSameTerm(as other: Term) -> Bool { node == other.node && epoch == other.epoch }
     }
 
     let connection: PostgresConnection
@@ -85,10 +87,15 @@ final class WriterSeat: Sendable {
         }
     }
 
-    /// The row no longer takes batches of this term: it was declared dead, or is gone.
+    /// The row no longer takes batches of this term: it was declared dead, or is gone, or another caller has taken it over
+    /// on this connection, whose term is the one to go on with.
     func fenced(_ past: Term) async throws(PostgresError) {
-        term.withLockedValue { if $0 == past { $0 = nil } }
-        try await registration.renew(past.node)
+        let isOver = term.withLockedValue { term in
+            guard term?.isTheSameTerm(as: past) ?? true else { return false }
+            term = nil
+            return true
+        }
+        if isOver { try await registration.renew(past.node) }
     }
 
     /// The answer to what was sent last is lost: the next term will tell.
@@ -122,8 +129,14 @@ final class WriterSeat: Sendable {
         }
         let new = Term(
             writer: writer, node: node, generation: generation, epoch: row.int8(0), lastBatch: row.int8(1))
-        term.withLockedValue { $0 = new }
-        return new
+        // Another caller may have taken the row over meanwhile, and have a higher epoch.
+        return term.withLockedValue { term in
+            if let other = term, other.node == node, other.generation == generation, other.epoch > new.epoch {
+                return other
+            }
+            term = new
+            return new
+        }
     }
 
     /// Whatever comes of it, the next attempt shows.

@@ -1,0 +1,46 @@
+internal import ParleyCore
+
+/// A batch of rooms whose inputs are judged: one call of `parley.append_judged`, one transaction.
+enum JudgedStatement {
+    static let statement = Statement(
+        name: "append-judged",
+        sql: """
+            SELECT ix, input, verdict::text, base, claim, values_now, versions_now
+            FROM parley.append_judged(
+                $1::int8, $2::int8, $3::int8, $4::int8, $5::int4, $6::bool, $7::int4, $8::int8[], $9::int8[], $10::int4[],
+                $11::text[], $12::int4[], $13::text[], $14::text[], $15::text[])
+            """)
+
+    static func parameters(
+        _ appends: [Append], term: WriterSeat.Term, batch: Int64, lease: Duration, skipLocked: Bool, valuesBytesMax: Int
+    ) -> [Parameter] {
+        let inputs = appends.flatMap { $0.judged ?? [] }
+        return [
+            .int8(term.writer), .int8(term.node.incarnation), .int8(term.epoch), .int8(batch),
+            .milliseconds(lease), .bool(skipLocked), .int4(Int32(clamping: valuesBytesMax)),
+            .int8Array(appends.map(\.room.value)), .int8Array(appends.map(\.claim)), .int4Array(appends.map(\.tag)),
+            .textArray(appends.map { RefusedList.text($0.refused) }),
+            .int4Array(appends.map { Int32(clamping: $0.judged?.count ?? 0) }), .textArray(inputs.map(\.change)),
+            .textArray(inputs.map { $0.set?.valuesObject }), .textArray(inputs.map { $0.set?.conditionObject }),
+        ]
+    }
+
+    /// As `AppendStatement.outcomes`.
+    static func outcomes(_ rows: Rows, of appends: [Append]) -> [AppendOutcome?]? {
+        guard !rows.isEmpty else { return nil }
+        var verdicts = appends.map { [Verdict](repeating: .accepted, count: $0.judged?.count ?? 0) }
+        var outcomes = [AppendOutcome?](repeating: nil, count: appends.count)
+        for row in rows {
+            let (index, input) = (Int(row.int4(0)) - 1, Int(row.int4(1)) - 1)
+            guard outcomes.indices.contains(index) else { continue }
+            switch row.text(2) {
+            case "a": outcomes[index] = .judged(base: row.int8(3), verdicts: verdicts[index])
+            case "m": outcomes[index] = .moved(claim: row.int8(4), members: [])
+            case "c":
+                verdicts[index][input] = .conflict(RoomValues(values: row.bytes(5), versions: row.bytes(6)))
+            default: verdicts[index][input] = .tooLarge
+            }
+        }
+        return outcomes
+    }
+}
