@@ -41,10 +41,22 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
             return socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
         case .draining: return endForRestart()
         }
-        if let identity = gateway.identity(of: credentials) {
-            resume(identity)
-        } else {
-            begin(.fresh(), as: nil)
+        guard let text = credentials.sessionToken else { return begin(.fresh(), as: nil) }
+        if case .valid(let token) = gateway.keys.judge(text) { return resume(token) }
+        // Another node may have signed it with a key that is new.
+        let back = NIOLoopBound(self, eventLoop: socket.eventLoop)
+        Task { [gateway, loop = socket.eventLoop] in
+            let isRead = await gateway.keys.readAgain()
+            loop.execute { back.value.judgeAgain(text, isRead: isRead) }
+        }
+    }
+
+    private func judgeAgain(_ text: String, isRead: Bool) {
+        guard phase.isConnecting else { return }
+        switch gateway.keys.judge(text) {
+        case .valid(let token): resume(token)
+        case .foreign where isRead: begin(.fresh(), as: nil)
+        case .foreign: socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
         }
     }
 
@@ -114,31 +126,37 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     // MARK: - The session
 
-    private func resume(_ identity: SessionIdentity) {
-        guard let loop = socket?.eventLoop else { return }
+    private func resume(_ token: SessionToken) {
+        guard case .connecting(_, let waiting) = phase, let loop = socket?.eventLoop else { return }
+        let identity = token.identity
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
-        let resumption = Resumption(identity, older: older, hub: gateway.hub) {
+        let resumption = Resumption(
+            identity, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub
+        ) {
             // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
             await withCheckedContinuation { continuation in
                 loop.execute { continuation.resume(returning: back.value.phase.isConnecting) }
             }
         }
-        phase = .connecting(resumption, waiting: [])
+        phase = .connecting(resumption, waiting: waiting)
         Task {
             let takenUp = await resumption.takenUp
             loop.execute { back.value.resumed(identity, takenUp) }
         }
     }
 
-    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp, StoreError>) {
+    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp?, StoreError>) {
         switch result {
-        case .success(let takenUp) where !phase.isConnecting:
+        case .success(nil):
+            gateway.directory.overtaken(identity.clientID, on: id)
+            if phase.isConnecting { begin(.fresh(), as: nil) }
+        case .success(let takenUp?) where !phase.isConnecting:
             gateway.endedLate(identity, number: takenUp.number)
         case .failure where !phase.isConnecting:
             // It may have been done all the same.
             gateway.endedLate(identity, number: nil)
-        case .success(let takenUp):
+        case .success(let takenUp?):
             if gateway.directory.tookUp(identity.clientID, on: id, number: takenUp.number) {
                 begin(identity, as: takenUp)
             } else {
