@@ -9,7 +9,7 @@ import ParleyWire
 final class ClientSocket: WebSocketDelegate, FrameSink {
     fileprivate enum Phase {
         /// The session is being taken up, if the client has shown one; what it sends meanwhile waits.
-        case connecting(Resumption?, waiting: [ByteBuffer])
+        case connecting(Resumption?, waiting: [ByteBuffer], bytes: Int)
         case open(Session)
         /// What is to be evicted from the writer before the session goes on elsewhere.
         case ended(had: SessionDirectory.Displace)
@@ -22,7 +22,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private let gateway: Gateway
     private let credentials: SocketCredentials
     private var socket: WebSocket?
-    private var phase = Phase.connecting(nil, waiting: [])
+    private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     private var isReadingPaused = false
 
     init(gateway: Gateway, credentials: SocketCredentials) {
@@ -62,10 +62,12 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     func received(text: ByteBuffer) {
         switch phase {
-        case .connecting(let resumption, var waiting):
+        case .connecting(let resumption, var waiting, var bytes):
             waiting.append(text)
-            phase = .connecting(resumption, waiting: waiting)
-            if waiting.count >= gateway.settings.backlogMax { pauseReading() }
+            bytes += text.readableBytes
+            phase = .connecting(resumption, waiting: waiting, bytes: bytes)
+            let settings = gateway.settings
+            if waiting.count >= settings.backlogMax || bytes >= settings.backlogBytesMax { pauseReading() }
         case .open(let session):
             handle(text, session)
         case .ended: break
@@ -127,7 +129,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     // MARK: - The session
 
     private func resume(_ token: SessionToken) {
-        guard case .connecting(_, let waiting) = phase, let loop = socket?.eventLoop else { return }
+        guard case .connecting(_, let waiting, let bytes) = phase, let loop = socket?.eventLoop else { return }
         let identity = token.identity
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
@@ -139,7 +141,11 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
                 loop.execute { continuation.resume(returning: back.value.phase.isConnecting) }
             }
         }
-        phase = .connecting(resumption, waiting: waiting)
+        phase = .connecting(resumption, waiting: waiting, bytes: bytes)
+        loop.assumeIsolated().scheduleTask(in: gateway.settings.patience) { [weak self] in
+            guard let self, self.phase.isConnecting else { return }
+            self.socket?.close(code: .tryAgainLater, reason: "the database takes too long to answer")
+        }
         Task {
             let takenUp = await resumption.takenUp
             loop.execute { back.value.resumed(identity, takenUp) }
@@ -169,13 +175,15 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// - Parameter takenUp: nil for a session that begins with this socket.
     private func begin(_ identity: SessionIdentity, as takenUp: TakenUp?) {
-        guard case .connecting(_, let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
+        guard case .connecting(_, let waiting, _) = phase, let socket,
+            let shard = gateway.hub.shard(on: socket.eventLoop)
         else { return }
         if takenUp == nil { _ = register(identity, number: 0, loop: socket.eventLoop) }
         let memberships = takenUp?.memberships ?? []
         let session = Session(
             identity: identity, number: takenUp?.number ?? 0, memberships: memberships, hub: gateway.hub, shard: shard,
             settings: gateway.settings, loop: socket.eventLoop, sink: self)
+        // Called by the session alone, which the socket owns, and not after the socket has ended it.
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
         session.endedLate = { [gateway, number = session.number] in gateway.endedLate(identity, number: number) }
         phase = .open(session)
@@ -211,8 +219,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         case .open(let session):
             let places = session.end()
             had = { places }
-        case .connecting(let resumption?, _): had = { await resumption.inherited }
-        case .connecting(nil, _): had = { [] }
+        case .connecting(let resumption?, _, _): had = { await resumption.inherited }
+        case .connecting(nil, _, _): had = { [] }
         case .ended(let former): had = former
         }
         phase = .ended(had: had)
@@ -234,7 +242,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         do throws(FrameRejection) {
             let frame = try ClientFrame.parse(
                 text, clientID: session.identity.clientID, limits: gateway.settings.limits)
-            session.received(frame)
+            session.received(frame, bytes: text.readableBytes)
         } catch {
             session.received(error)
         }
@@ -243,7 +251,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it costs.
     private func regulateReading(_ session: Session) {
-        if isCongested || session.backlog >= gateway.settings.backlogMax {
+        if isCongested || session.isBacklogFull {
             pauseReading()
         } else if isReadingPaused {
             isReadingPaused = false
@@ -269,7 +277,7 @@ extension ClientSocket.Phase {
     /// The session that the socket has, or is about to have.
     fileprivate var session: SessionIdentity? {
         switch self {
-        case .connecting(let resumption, _): resumption?.session
+        case .connecting(let resumption, _, _): resumption?.session
         case .open(let session): session.identity
         case .ended: nil
         }

@@ -67,6 +67,7 @@ public enum Node {
         var settings = GatewaySettings(nodeName: configuration.nodeName)
         settings.limits = configuration.limits
         settings.grace = .milliseconds(Int64(configuration.graceMs))
+        settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
         settings.session = .milliseconds(Int64(configuration.sessionMs))
         if configuration.store == .postgres, configuration.feed == .poll { settings.takeUpWatch = takeUpPoll }
         return settings
