@@ -139,8 +139,12 @@ struct TakeUpTests {
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'parley/writer'", database: "patience")
         let pid = try #require(Int32(writer))
 
-        kill(pid, SIGSTOP)
-        defer { kill(pid, SIGCONT) }
+        // Nor may a new connection find out what became of the batch.
+        let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        let parent = try #require(stat.split(separator: ") ").last?.split(separator: " ").dropFirst().first)
+        let pids = [try #require(Int32(parent)), pid]
+        for pid in pids { kill(pid, SIGSTOP) }
+        defer { for pid in pids { kill(pid, SIGCONT) } }
         await ann.say("under way", in: room, id: 1)
         await ann.send(#"{"method":"leave","id":2,"roomId":"\#(room)"}"#)
         let answer = try await ann.expect { $0["id"]?.int == 2 }
@@ -149,7 +153,7 @@ struct TakeUpTests {
             let again = try await TestClient.open(to: nodes[0], session: ann.session)
             #expect(try await again.expectClose() == 1013)
         }
-        kill(pid, SIGCONT)
+        for pid in pids { kill(pid, SIGCONT) }
         let back = try await TestClient.connect(to: nodes[0], session: ann.session)
         #expect(await back.hello["rooms"]?.array?.count == 1)
         for node in nodes { await node.kill() }
