@@ -36,7 +36,4 @@ public protocol RoomStore: SessionStore {
 
     /// Where each of the rooms stands. A room that is gone is left out.
     func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer]
-
-    /// The key with which all nodes of this cluster sign session tokens, 32 bytes.
-    func signingKey() async throws(StoreError) -> [UInt8]
 }

@@ -6,7 +6,11 @@
 public protocol SessionStore: Sendable {
     /// Takes a session up on a new socket of this node. From then on no older socket's joins and leaves count. Not
     /// idempotent, but harmless when it is done twice: the number is a higher one.
-    func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp
+    ///
+    /// - Parameter endedWithin: The session is over when its last socket ended longer ago, or the store does not know
+    ///   it. nil when that is known not to be.
+    /// - Returns: nil when the session is over.
+    func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> TakenUp?
 
     /// Those of the sockets that have been overtaken, with the number that the newest one of their session has.
     func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp]
@@ -14,6 +18,24 @@ public protocol SessionStore: Sendable {
     /// These sockets of this node are gone, and so is the time that their sessions had to come back. Notes when they
     /// were lost, and answers what is to be left: of a session that was taken up by a newer socket, nothing.
     func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession]
+
+    /// The keys with which the nodes of this cluster sign session tokens, the newest first. Makes the first one.
+    func signingKeys() async throws(StoreError) -> [SigningKey]
+}
+
+/// 32 secret bytes, known to all nodes. Never logged.
+public struct SigningKey: Sendable, Equatable {
+    /// Goes with each token. The highest is the newest.
+    public var number: Int32
+    public var bytes: [UInt8]
+    /// How long there has been a newer one; nil for the newest.
+    public var supersededFor: Duration?
+
+    public init(number: Int32, bytes: [UInt8], supersededFor: Duration? = nil) {
+        self.number = number
+        self.bytes = bytes
+        self.supersededFor = supersededFor
+    }
 }
 
 /// A socket among those of its session.

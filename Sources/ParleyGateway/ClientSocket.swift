@@ -9,7 +9,7 @@ import ParleyWire
 final class ClientSocket: WebSocketDelegate, FrameSink {
     fileprivate enum Phase {
         /// The session is being taken up, if the client has shown one; what it sends meanwhile waits.
-        case connecting(Resumption?, waiting: [ByteBuffer])
+        case connecting(Resumption?, waiting: [ByteBuffer], bytes: Int)
         case open(Session)
         /// What is to be evicted from the writer before the session goes on elsewhere.
         case ended(had: SessionDirectory.Displace)
@@ -22,7 +22,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private let gateway: Gateway
     private let credentials: SocketCredentials
     private var socket: WebSocket?
-    private var phase = Phase.connecting(nil, waiting: [])
+    private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     private var isReadingPaused = false
 
     init(gateway: Gateway, credentials: SocketCredentials) {
@@ -41,19 +41,33 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
             return socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
         case .draining: return endForRestart()
         }
-        if let identity = gateway.identity(of: credentials) {
-            resume(identity)
-        } else {
-            begin(.fresh(), as: nil)
+        guard let text = credentials.sessionToken else { return begin(.fresh(), as: nil) }
+        if case .valid(let token) = gateway.keys.judge(text) { return resume(token) }
+        // Another node may have signed it with a key that is new.
+        let back = NIOLoopBound(self, eventLoop: socket.eventLoop)
+        Task { [gateway, loop = socket.eventLoop] in
+            let isRead = await gateway.keys.readAgain()
+            loop.execute { back.value.judgeAgain(text, isRead: isRead) }
+        }
+    }
+
+    private func judgeAgain(_ text: String, isRead: Bool) {
+        guard phase.isConnecting else { return }
+        switch gateway.keys.judge(text) {
+        case .valid(let token): resume(token)
+        case .foreign where isRead: begin(.fresh(), as: nil)
+        case .foreign: socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
         }
     }
 
     func received(text: ByteBuffer) {
         switch phase {
-        case .connecting(let resumption, var waiting):
+        case .connecting(let resumption, var waiting, var bytes):
             waiting.append(text)
-            phase = .connecting(resumption, waiting: waiting)
-            if waiting.count >= gateway.settings.backlogMax { pauseReading() }
+            bytes += text.readableBytes
+            phase = .connecting(resumption, waiting: waiting, bytes: bytes)
+            let settings = gateway.settings
+            if waiting.count >= settings.backlogMax || bytes >= settings.backlogBytesMax { pauseReading() }
         case .open(let session):
             handle(text, session)
         case .ended: break
@@ -114,31 +128,41 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     // MARK: - The session
 
-    private func resume(_ identity: SessionIdentity) {
-        guard let loop = socket?.eventLoop else { return }
+    private func resume(_ token: SessionToken) {
+        guard case .connecting(_, let waiting, let bytes) = phase, let loop = socket?.eventLoop else { return }
+        let identity = token.identity
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
-        let resumption = Resumption(identity, older: older, hub: gateway.hub) {
+        let resumption = Resumption(
+            identity, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub
+        ) {
             // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
             await withCheckedContinuation { continuation in
                 loop.execute { continuation.resume(returning: back.value.phase.isConnecting) }
             }
         }
-        phase = .connecting(resumption, waiting: [])
+        phase = .connecting(resumption, waiting: waiting, bytes: bytes)
+        loop.assumeIsolated().scheduleTask(in: gateway.settings.patience) { [weak self] in
+            guard let self, self.phase.isConnecting else { return }
+            self.socket?.close(code: .tryAgainLater, reason: "the database takes too long to answer")
+        }
         Task {
             let takenUp = await resumption.takenUp
             loop.execute { back.value.resumed(identity, takenUp) }
         }
     }
 
-    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp, StoreError>) {
+    private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp?, StoreError>) {
         switch result {
-        case .success(let takenUp) where !phase.isConnecting:
+        case .success(nil):
+            gateway.directory.overtaken(identity.clientID, on: id)
+            if phase.isConnecting { begin(.fresh(), as: nil) }
+        case .success(let takenUp?) where !phase.isConnecting:
             gateway.endedLate(identity, number: takenUp.number)
         case .failure where !phase.isConnecting:
             // It may have been done all the same.
             gateway.endedLate(identity, number: nil)
-        case .success(let takenUp):
+        case .success(let takenUp?):
             if gateway.directory.tookUp(identity.clientID, on: id, number: takenUp.number) {
                 begin(identity, as: takenUp)
             } else {
@@ -151,13 +175,15 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// - Parameter takenUp: nil for a session that begins with this socket.
     private func begin(_ identity: SessionIdentity, as takenUp: TakenUp?) {
-        guard case .connecting(_, let waiting) = phase, let socket, let shard = gateway.hub.shard(on: socket.eventLoop)
+        guard case .connecting(_, let waiting, _) = phase, let socket,
+            let shard = gateway.hub.shard(on: socket.eventLoop)
         else { return }
         if takenUp == nil { _ = register(identity, number: 0, loop: socket.eventLoop) }
         let memberships = takenUp?.memberships ?? []
         let session = Session(
             identity: identity, number: takenUp?.number ?? 0, memberships: memberships, hub: gateway.hub, shard: shard,
             settings: gateway.settings, loop: socket.eventLoop, sink: self)
+        // Called by the session alone, which the socket owns, and not after the socket has ended it.
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
         session.endedLate = { [gateway, number = session.number] in gateway.endedLate(identity, number: number) }
         phase = .open(session)
@@ -193,8 +219,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         case .open(let session):
             let places = session.end()
             had = { places }
-        case .connecting(let resumption?, _): had = { await resumption.inherited }
-        case .connecting(nil, _): had = { [] }
+        case .connecting(let resumption?, _, _): had = { await resumption.inherited }
+        case .connecting(nil, _, _): had = { [] }
         case .ended(let former): had = former
         }
         phase = .ended(had: had)
@@ -216,7 +242,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         do throws(FrameRejection) {
             let frame = try ClientFrame.parse(
                 text, clientID: session.identity.clientID, limits: gateway.settings.limits)
-            session.received(frame)
+            session.received(frame, bytes: text.readableBytes)
         } catch {
             session.received(error)
         }
@@ -225,7 +251,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it costs.
     private func regulateReading(_ session: Session) {
-        if isCongested || session.backlog >= gateway.settings.backlogMax {
+        if isCongested || session.isBacklogFull {
             pauseReading()
         } else if isReadingPaused {
             isReadingPaused = false
@@ -251,7 +277,7 @@ extension ClientSocket.Phase {
     /// The session that the socket has, or is about to have.
     fileprivate var session: SessionIdentity? {
         switch self {
-        case .connecting(let resumption, _): resumption?.session
+        case .connecting(let resumption, _, _): resumption?.session
         case .open(let session): session.identity
         case .ended: nil
         }

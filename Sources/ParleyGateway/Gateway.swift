@@ -1,4 +1,3 @@
-import Crypto
 package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
@@ -14,7 +13,7 @@ package final class Gateway: Sendable {
     private let takeUpWatch: TakeUpWatch
     private let graceWatch: GraceWatch
     private let logger: Logger
-    private let signingKey: SymmetricKey
+    let keys: SigningKeys
     private let sockets: [(loop: any EventLoop, box: NIOLoopBoundBox<[SessionDirectory.SocketID: ClientSocket]>)]
     private let state = NIOLockedValueBox(State())
 
@@ -23,10 +22,11 @@ package final class Gateway: Sendable {
         var isDraining = false
     }
 
-    package init(settings: GatewaySettings, hub: Hub, signingKey: [UInt8], group: any EventLoopGroup, logger: Logger) {
+    package init(settings: GatewaySettings, hub: Hub, keys: [SigningKey], group: any EventLoopGroup, logger: Logger) {
         self.settings = settings
         self.hub = hub
-        self.signingKey = SymmetricKey(data: signingKey)
+        self.keys = SigningKeys(
+            keys, store: hub.store, session: .nanoseconds(settings.session.nanoseconds), logger: logger)
         self.logger = logger
         takeUpWatch = TakeUpWatch(
             directory: directory, store: hub.store, every: settings.takeUpWatch, logger: logger)
@@ -44,6 +44,7 @@ package final class Gateway: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.takeUpWatch.run { self.overtaken(by: $0) } }
             group.addTask { await self.graceWatch.run() }
+            group.addTask { await self.keys.run() }
         }
     }
 
@@ -119,18 +120,16 @@ package final class Gateway: Sendable {
         state.withLockedValue { $0.socketCount -= 1 }
     }
 
-    /// The session that the credentials prove; nil for none, or one that is over.
-    func identity(of credentials: SocketCredentials) -> SessionIdentity? {
-        guard let token = credentials.sessionToken.flatMap({ SessionToken($0, signedWith: signingKey) }),
-            UnixTime.milliseconds() - token.issuedAt < settings.session.nanoseconds / 1_000_000
-        else { return nil }
-        return token.identity
+    /// A token that is older than a session lasts says nothing about when its last socket ended: the store is asked.
+    func endedWithin(_ token: SessionToken) -> Duration? {
+        let age = TimeAmount.milliseconds(max(0, UnixTime.milliseconds() - token.issuedAt))
+        return age < settings.session ? nil : .nanoseconds(settings.session.nanoseconds)
     }
 
     func connectFrame(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) -> ByteBuffer {
         ServerFrame.connect(
             clientID: identity.clientID,
-            session: SessionToken(identity: identity, issuedAt: UnixTime.milliseconds()).signed(with: signingKey),
+            session: keys.token(for: identity),
             isResumed: isResumed, node: settings.nodeName, heartbeatMs: settings.heartbeat.milliseconds,
             graceMs: settings.grace.milliseconds, sessionMs: settings.session.milliseconds,
             rooms: memberships.map { ($0.id, $0.marks, $0.lastSeq) }, limits: settings.limits)

@@ -15,8 +15,12 @@ package struct GatewaySettings: Sendable {
     /// Bytes that wait for one client: above the upper bound updates are held back for it, and it is not read, until
     /// fewer than the lower wait.
     package var congestionBytes = 65_536...262_144
-    /// Requests of one socket that wait for earlier ones; beyond it the socket is not read.
+    /// Requests of one socket that wait for earlier ones, or for its session, and their bytes; beyond either the socket is
+    /// not read. One more request may have come by then.
     package var backlogMax = 128
+    package var backlogBytesMax = 262_144
+    /// How long a client waits for what the database has under way before it is told to come back, or to ask, later.
+    package var patience: TimeAmount = .seconds(5)
     /// WebSocket connections of this node; one more is closed with 1013.
     package var socketsMax = 20_000
 

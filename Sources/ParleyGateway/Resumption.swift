@@ -9,13 +9,14 @@ import ParleyHub
 struct Resumption: Sendable {
     let session: SessionIdentity
     private let older: Task<SessionDirectory.Places, Never>
-    private let takingUp: Task<Result<TakenUp, StoreError>, Never>
+    private let takingUp: Task<Result<TakenUp?, StoreError>, Never>
 
     /// - Parameters:
+    ///   - endedWithin: As the store wants it.
     ///   - older: Ends the socket that had the session here, if there is one.
     ///   - isWanted: Whether the new socket is still there.
     init(
-        _ session: SessionIdentity, older: SessionDirectory.Displace?, hub: Hub,
+        _ session: SessionIdentity, endedWithin: Duration?, older: SessionDirectory.Displace?, hub: Hub,
         isWanted: @escaping @Sendable () async -> Bool
     ) {
         self.session = session
@@ -25,14 +26,15 @@ struct Resumption: Sendable {
             await hub.evict(await ending.value)
             guard await isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
             do throws(StoreError) {
-                return .success(try await hub.store.takeUp(session))
+                return .success(try await hub.store.takeUp(session, endedWithin: endedWithin))
             } catch {
                 return .failure(error)
             }
         }
     }
 
-    var takenUp: Result<TakenUp, StoreError> {
+    /// nil when the session is over.
+    var takenUp: Result<TakenUp?, StoreError> {
         get async { await takingUp.value }
     }
 

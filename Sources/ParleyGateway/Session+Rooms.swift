@@ -1,3 +1,4 @@
+import NIOCore
 import ParleyCore
 import ParleyHub
 import ParleyWire
@@ -77,21 +78,36 @@ extension Session {
         guard let subscription = joined(room, id: id) else { return }
         begin(room)
         let withdrawal = Withdrawal(room: subscription.room, session: identity.key, socket: number)
+        var isWaiting = true
         subscription.whenIdle { [weak self] in
-            self?.perform { hub throws(StoreError) in
-                try await hub.leave(withdrawal)
-            } then: { session, result in
-                switch result {
-                case .success:
-                    session.shard.unsubscribe(subscription)
-                    session.seats[room]?.subscription = nil
-                    session.sink.send(
-                        ServerFrame.leaveReply(id: id, roomID: room, reason: .left, lastID: subscription.marks.lastID))
-                case .failure(let error):
-                    session.refuse(error.forClient, id: id, room: room)
-                }
-                session.finish(room)
+            guard isWaiting, let self else { return }
+            isWaiting = false
+            self.leave(room, withdrawal, subscription, id: id)
+        }
+        guard isWaiting else { return }
+        loop.assumeIsolated().scheduleTask(in: settings.patience) { [weak self] in
+            guard isWaiting, let self, !self.hasEnded else { return }
+            isWaiting = false
+            let error = RequestError(.unavailable, "what you sent before takes too long; ask again")
+            self.refuse(error, id: id, room: room)
+            self.finish(room)
+        }
+    }
+
+    private func leave(_ room: RoomID, _ withdrawal: Withdrawal, _ subscription: Subscription, id: Int64?) {
+        perform { hub throws(StoreError) in
+            try await hub.leave(withdrawal)
+        } then: { session, result in
+            switch result {
+            case .success:
+                session.shard.unsubscribe(subscription)
+                session.seats[room]?.subscription = nil
+                session.sink.send(
+                    ServerFrame.leaveReply(id: id, roomID: room, reason: .left, lastID: subscription.marks.lastID))
+            case .failure(let error):
+                session.refuse(error.forClient, id: id, room: room)
             }
+            session.finish(room)
         }
     }
 

@@ -18,7 +18,7 @@ final class Session {
         /// The room is to be taken up again when the request that is under way has ended.
         var isToRejoin = false
         var isRejoining = false
-        var queue: Deque<ClientFrame> = []
+        var queue: Deque<(frame: ClientFrame, bytes: Int)> = []
     }
 
     let identity: SessionIdentity
@@ -28,13 +28,16 @@ final class Session {
     let shard: HubShard
     let settings: GatewaySettings
     let loop: any EventLoop
+    /// The socket owns this session, ends it before it goes, and after that nothing here uses the sink.
     unowned let sink: any FrameSink
     var seats: [RoomID: Seat] = [:]
     /// The memberships that the socket found and that the client has not taken up by a join.
     var unjoined: [RoomID: RoomNumber]
-    private var hasEnded = false
+    private(set) var hasEnded = false
     /// Requests that wait in all queues.
     private(set) var backlog = 0
+    /// Of their frames.
+    private(set) var backlogBytes = 0
     /// The backlog may have become smaller.
     var backlogShrank: () -> Void = {}
     /// A join has ended, or may have, after the socket.
@@ -56,10 +59,12 @@ final class Session {
 
     // MARK: - Coming in
 
-    func received(_ frame: ClientFrame) {
+    /// - Parameter bytes: Of the frame as it came.
+    func received(_ frame: ClientFrame, bytes: Int) {
         if let room = frame.request.orderedRoom, seats[room]?.isBusy == true {
-            seats[room]?.queue.append(frame)
+            seats[room]?.queue.append((frame, bytes))
             backlog += 1
+            backlogBytes += bytes
         } else {
             handle(frame)
         }
@@ -141,6 +146,9 @@ final class Session {
         RequestError(.unknownMethod, "this version of the server does not know `\(method)` yet")
     }
 
+    /// So much waits that the client must not be read.
+    var isBacklogFull: Bool { backlog >= settings.backlogMax || backlogBytes >= settings.backlogBytesMax }
+
     // MARK: - One after another
 
     func begin(_ room: RoomID) { seats[room, default: Seat()].isBusy = true }
@@ -150,7 +158,8 @@ final class Session {
         if rejoinsInstead(room) { return }
         while seats[room]?.isBusy == false, let next = seats[room]?.queue.popFirst() {
             backlog -= 1
-            handle(next)
+            backlogBytes -= next.bytes
+            handle(next.frame)
         }
         if let seat = seats[room], !seat.isBusy, seat.subscription == nil { seats[room] = nil }
         backlogShrank()

@@ -4,8 +4,9 @@ import ParleyCore
 
 /// The signed token with which a client takes up its session on any node: `base64url(content).base64url(HMAC-SHA256)`.
 ///
-/// Content: version 1, when it was issued (8 bytes, milliseconds, big-endian), the session's key (16 bytes), the client's
-/// id (length byte and text), the user's id (length in 2 bytes and text; 0xFFFF for none).
+/// Content: version 2, the number of the signing key (4 bytes, big-endian as all numbers), when it was issued (8 bytes,
+/// milliseconds), the session's key (16 bytes), the client's id (length byte and text), the user's id (length in 2 bytes
+/// and text; 0xFFFF for none).
 struct SessionToken: Equatable, Sendable {
     var identity: SessionIdentity
     /// Milliseconds since the Unix epoch.
@@ -16,13 +17,15 @@ struct SessionToken: Equatable, Sendable {
         self.issuedAt = issuedAt
     }
 
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     private static let noUser: UInt16 = .max
     /// Longer texts are not even looked at.
     private static let lengthMax = 2_048
 
-    func signed(with key: SymmetricKey) -> String {
+    /// - Parameter number: Of the key.
+    func signed(with key: SymmetricKey, number: Int32) -> String {
         var content: [UInt8] = [Self.version]
+        withUnsafeBytes(of: number.bigEndian) { content.append(contentsOf: $0) }
         withUnsafeBytes(of: issuedAt.bigEndian) { content.append(contentsOf: $0) }
         content.append(contentsOf: identity.key.bytes)
         content.append(UInt8(identity.clientID.text.utf8.count))
@@ -34,15 +37,28 @@ struct SessionToken: Equatable, Sendable {
         return "\(Base64URL.encode(content)).\(Base64URL.encode(Array(mac)))"
     }
 
-    /// nil when the text is no token, or not signed with `key`. Compares in constant time.
-    init?(_ text: String, signedWith key: SymmetricKey) {
+    /// The number of the key with which the text claims to be signed; nil when it is no token.
+    static func keyNumber(of text: String) -> Int32? {
+        guard let content = parts(of: text)?.content, content.first == version, content.count >= 5 else { return nil }
+        return content[1..<5].reduce(0) { $0 << 8 | Int32($1) }
+    }
+
+    private static func parts(of text: String) -> (content: [UInt8], mac: [UInt8])? {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard text.utf8.count <= Self.lengthMax, parts.count == 2,
-            let content = Base64URL.decode(parts[0]), let mac = Base64URL.decode(parts[1]),
+            let content = Base64URL.decode(parts[0]), let mac = Base64URL.decode(parts[1])
+        else { return nil }
+        return (content, mac)
+    }
+
+    /// nil when the text is no token, or not signed with `key`. Compares in constant time.
+    init?(_ text: String, signedWith key: SymmetricKey) {
+        guard let (content, mac) = Self.parts(of: text),
             HMAC<SHA256>.isValidAuthenticationCode(mac, authenticating: content, using: key)
         else { return nil }
         var rest = content[...]
-        guard rest.popFirst() == Self.version, rest.count >= 8 + SessionKey.length + 1 else { return nil }
+        guard rest.popFirst() == Self.version, rest.count >= 4 + 8 + SessionKey.length + 1 else { return nil }
+        rest.removeFirst(4)
         issuedAt = rest.prefix(8).reduce(0) { $0 << 8 | Int64($1) }
         rest.removeFirst(8)
         guard let sessionKey = SessionKey(Array(rest.prefix(SessionKey.length))) else { return nil }

@@ -7,11 +7,20 @@ public final class MemoryRoomStore: RoomStore {
     /// Bytes of one read of the log.
     private static let readBytesMax = 1_048_576
 
+    /// The newest socket of a session.
+    private struct Newest {
+        var client: ClientID
+        var number: Int64
+        var lostAt: ContinuousClock.Instant?
+
+        func hasEnded(before: Duration) -> Bool { lostAt.map { $0.duration(to: .now) >= before } ?? false }
+    }
+
     private struct State {
         var rooms: [RoomNumber: MemoryRoom] = [:]
         var numbers: [RoomID: RoomNumber] = [:]
-        /// Those that were taken up at least once, with the number of their newest socket.
-        var sockets: [SessionKey: (client: ClientID, number: Int64)] = [:]
+        /// Those that were in a room, or were taken up, at least once.
+        var sockets: [SessionKey: Newest] = [:]
 
         func isOvertaken(_ socket: Int64?, of session: SessionKey) -> Bool {
             guard let socket, let newest = sockets[session] else { return false }
@@ -45,6 +54,9 @@ public final class MemoryRoomStore: RoomStore {
                 return .failure(.unavailable(reason: "a newer socket has the session"))
             }
             let enrolled = state.rooms[number]?.enroll(enrollment.session, profile: enrollment.profile)
+            if state.sockets[enrollment.session.key] == nil {
+                state.sockets[enrollment.session.key] = Newest(client: enrollment.session.clientID, number: 0)
+            }
             return enrolled.map { .success($0) } ?? .failure(.roomNotFound)
         }
         return try result.get()
@@ -97,10 +109,14 @@ public final class MemoryRoomStore: RoomStore {
         return page
     }
 
-    public func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp {
+    public func takeUp(
+        _ session: SessionIdentity, endedWithin: Duration?
+    ) async throws(StoreError) -> TakenUp? {
         state.withLockedValue { state in
-            let number = (state.sockets[session.key]?.number ?? 0) + 1
-            state.sockets[session.key] = (session.clientID, number)
+            let known = state.sockets[session.key]
+            if let endedWithin, known?.hasEnded(before: endedWithin) ?? true { return nil }
+            let number = (known?.number ?? 0) + 1
+            state.sockets[session.key] = Newest(client: session.clientID, number: number)
             let memberships = state.rooms.values.compactMap { room -> Membership? in
                 guard let place = room.places[session.key], place.isPresent else { return nil }
                 return Membership(id: room.id, room: room.number, lastSeq: room.lastSeq, marks: place.marks)
@@ -123,6 +139,7 @@ public final class MemoryRoomStore: RoomStore {
             sockets.compactMap { socket in
                 let newest = state.sockets[socket.session]?.number ?? 0
                 guard socket.number ?? newest == newest else { return nil }
+                state.sockets[socket.session]?.lostAt = .now - socket.ago
                 let rooms = state.rooms.values.filter { $0.places[socket.session]?.isPresent == true }.map(\.number)
                 return LapsedSession(session: socket.session, number: newest, rooms: rooms)
             }
@@ -137,5 +154,5 @@ public final class MemoryRoomStore: RoomStore {
         }
     }
 
-    public func signingKey() async throws(StoreError) -> [UInt8] { key }
+    public func signingKeys() async throws(StoreError) -> [SigningKey] { [SigningKey(number: 1, bytes: key)] }
 }

@@ -29,7 +29,7 @@ public enum Node {
             observer: { observation.record($0) })
         storage.localRooms.become { hub.localRooms }
         let gateway = Gateway(
-            settings: gatewaySettings(configuration), hub: hub, signingKey: try await storage.signingKey(),
+            settings: gatewaySettings(configuration), hub: hub, keys: try await storage.signingKeys(),
             group: group,
             logger: logger)
         storage.onDeath { gateway.endSockets() }
@@ -67,6 +67,8 @@ public enum Node {
         var settings = GatewaySettings(nodeName: configuration.nodeName)
         settings.limits = configuration.limits
         settings.grace = .milliseconds(Int64(configuration.graceMs))
+        settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
+        settings.session = .milliseconds(Int64(configuration.sessionMs))
         if configuration.store == .postgres, configuration.feed == .poll { settings.takeUpWatch = takeUpPoll }
         return settings
     }

@@ -23,6 +23,8 @@ public struct NodeConfiguration: Sendable {
     public var tickMs = 20
     /// How long a member whose socket was lost stays a member. 100 to 3,600,000.
     public var graceMs = 15_000
+    /// How long a session can be taken up after its last socket. 1,000 to 2,592,000,000.
+    public var sessionMs = 86_400_000
     /// How long after its last sign of life a node may be declared dead. 1,000 to 600,000.
     public var leaseMs = 5_000
     /// How long a request waits for the database before it is answered with `unavailable`. 100 to 60,000.
@@ -54,7 +56,8 @@ public struct NodeConfiguration: Sendable {
         if host.isEmpty { return "--host must be an address to listen on, or a name of one" }
         let bounds: [(String, Int, ClosedRange<Int>)] = [
             ("--port", port, 0...65_535), ("--poll-ms", pollMs, 10...60_000), ("--tick-ms", tickMs, 1...1_000),
-            ("--grace-ms", graceMs, 100...3_600_000), ("--lease-ms", leaseMs, 1_000...600_000),
+            ("--grace-ms", graceMs, 100...3_600_000), ("--session-ms", sessionMs, 1_000...2_592_000_000),
+            ("--lease-ms", leaseMs, 1_000...600_000),
             ("--request-timeout-ms", requestTimeoutMs, 100...60_000), ("--drain-ms", drainMs, 0...600_000),
             ("--event-loops", eventLoops, 1...128),
         ]

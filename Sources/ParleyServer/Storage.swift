@@ -71,11 +71,11 @@ struct Storage: Sendable {
             observation: observation, close: { await store.close() }, localRooms: localRooms)
     }
 
-    func signingKey() async throws -> [UInt8] {
+    func signingKeys() async throws -> [SigningKey] {
         do {
-            return try await store.signingKey()
+            return try await store.signingKeys()
         } catch {
-            throw StartFailure("the key of the session tokens cannot be read: \(error)")
+            throw StartFailure("the keys of the session tokens cannot be read: \(error)")
         }
     }
 }

@@ -34,6 +34,8 @@ struct Serve: AsyncParsableCommand {
     var tickMs: Int?
     @Option(help: "How long a member whose socket was lost stays a member (default: 15000).")
     var graceMs: Int?
+    @Option(help: "How long a session can be taken up after its last socket (default: 86400000).")
+    var sessionMs: Int?
     @Option(help: "How long after its last sign of life a node may be declared dead (default: 5000).")
     var leaseMs: Int?
     @Option(help: "How long a request waits for the database before `unavailable` (default: 5000).")
@@ -88,6 +90,7 @@ struct Serve: AsyncParsableCommand {
         node.pollMs = try pollMs ?? settings.integer("poll-ms") ?? node.pollMs
         node.tickMs = try tickMs ?? settings.integer("tick-ms") ?? node.tickMs
         node.graceMs = try graceMs ?? settings.integer("grace-ms") ?? node.graceMs
+        node.sessionMs = try sessionMs ?? settings.integer("session-ms") ?? node.sessionMs
         node.leaseMs = try leaseMs ?? settings.integer("lease-ms") ?? node.leaseMs
         node.requestTimeoutMs =
             try requestTimeoutMs ?? settings.integer("request-timeout-ms") ?? node.requestTimeoutMs

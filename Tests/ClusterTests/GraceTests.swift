@@ -172,4 +172,26 @@ struct GraceTests {
             #expect(steps == "1", "nobody has left")
         }
     }
+
+    @Test("what waits for a join is bounded in bytes: the client is not read until it has gone on")
+    func backlog() async throws {
+        try await Self.withNodes(["--request-timeout-ms", "60000"]) { nodes, database in
+            let (ann, bob) = (try await TestClient.connect(to: nodes[0]), try await TestClient.connect(to: nodes[0]))
+            let room = try await ann.create("busy")
+            let text = String(repeating: "x", count: 30_000)
+            try await database.holding(room) {
+                await ann.send(#"{"method":"join","id":1,"roomId":"busy"}"#)
+                for id in 2...60 { await ann.say(text, in: room, id: id) }
+                await ann.send(#"{"method":"ping","id":61}"#)
+                for id in 1...200 {
+                    await bob.send(#"{"method":"ping","id":\#(id)}"#)
+                    _ = try await bob.expect { $0["id"]?.int == id }
+                }
+                #expect(await ann.frames.allSatisfy { $0["method"]?.string != "ping" })
+            }
+            _ = try await ann.expect { $0["method"]?.string == "join" && $0["state"] != nil }
+            _ = try await ann.expect { $0["method"]?.string == "ping" }
+            _ = try await ann.changes(of: room, upTo: 59)
+        }
+    }
 }

@@ -124,4 +124,39 @@ struct TakeUpTests {
         for node in nodes { await node.kill() }
         _ = try await server.stop(.immediate)
     }
+
+    @Test("is told to come back later, and a leave to ask later, while what is under way takes too long")
+    func patience() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("patience")
+        let nodes = try await Design.nodes(
+            of: try server.url(database: "patience"), ["--request-timeout-ms", "500"], count: 1)
+        let ann = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        try await ann.join(room)
+        let writer = try await server.query(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'parley/writer'", database: "patience")
+        let pid = try #require(Int32(writer))
+
+        // Nor may a new connection find out what became of the batch.
+        let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        let parent = try #require(stat.split(separator: ") ").last?.split(separator: " ").dropFirst().first)
+        let pids = [try #require(Int32(parent)), pid]
+        for pid in pids { kill(pid, SIGSTOP) }
+        defer { for pid in pids { kill(pid, SIGCONT) } }
+        await ann.say("under way", in: room, id: 1)
+        await ann.send(#"{"method":"leave","id":2,"roomId":"\#(room)"}"#)
+        let answer = try await ann.expect { $0["id"]?.int == 2 }
+        #expect(answer["code"]?.string == "unavailable")
+        for _ in 1...2 {
+            let again = try await TestClient.open(to: nodes[0], session: ann.session)
+            #expect(try await again.expectClose() == 1013)
+        }
+        for pid in pids { kill(pid, SIGCONT) }
+        let back = try await TestClient.connect(to: nodes[0], session: ann.session)
+        #expect(await back.hello["rooms"]?.array?.count == 1)
+        for node in nodes { await node.kill() }
+        _ = try await server.stop(.immediate)
+    }
 }

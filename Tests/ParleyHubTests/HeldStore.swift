@@ -154,7 +154,9 @@ final class HeldStore: RoomStore {
 
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage { try await rooms.history(request) }
 
-    func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp { try await rooms.takeUp(session) }
+    func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> TakenUp? {
+        try await rooms.takeUp(session, endedWithin: endedWithin)
+    }
 
     func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] {
         try await rooms.overtaken(sockets)
@@ -166,5 +168,5 @@ final class HeldStore: RoomStore {
         try await rooms.heads(of: numbers)
     }
 
-    func signingKey() async throws(StoreError) -> [UInt8] { try await rooms.signingKey() }
+    func signingKeys() async throws(StoreError) -> [SigningKey] { try await rooms.signingKeys() }
 }

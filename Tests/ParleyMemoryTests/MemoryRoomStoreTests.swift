@@ -12,7 +12,7 @@ struct MemoryRoomStoreTests {
 
     @Test("each store signs with a key of its own")
     func signingKeys() async throws {
-        #expect(try await MemoryRoomStore().signingKey() != MemoryRoomStore().signingKey())
+        #expect(try await MemoryRoomStore().signingKeys() != MemoryRoomStore().signingKeys())
     }
 
     @Test("of many who append at once, each gets a place of its own, and the log has no hole")

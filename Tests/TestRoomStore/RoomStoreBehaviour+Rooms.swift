@@ -60,9 +60,10 @@ extension RoomStoreBehaviour {
             #expect(outcomes == [.applied(base: 0), .gone, .applied(base: 0)])
         },
         RoomStoreBehaviour("the key for session tokens is 32 bytes, the same each time") { store in
-            let key = try await store.signingKey()
-            #expect(key.count == 32)
-            #expect(try await store.signingKey() == key)
+            let keys = try await store.signingKeys()
+            #expect(keys.map(\.bytes.count) == [32])
+            #expect(keys.map(\.supersededFor) == [nil])
+            #expect(try await store.signingKeys() == keys)
         },
     ]
 }

@@ -108,5 +108,27 @@ extension RoomStoreBehaviour {
             #expect(try await lapse([(ann, newest)]) == [owed])
             #expect(try await lapse([(ann, nil)]) == [owed])
         },
+        RoomStoreBehaviour("whether a session is over counts from the end of its last socket") { store in
+            let room = try await StoreRoom(store)
+            let day = Duration.seconds(86_400)
+            func isThere(_ session: SessionIdentity) async throws -> Bool {
+                try await store.takeUp(session, endedWithin: day) != nil
+            }
+            func lose(_ session: SessionIdentity, ago: Duration) async throws {
+                _ = try await store.lapse([LostSocket(session: session.key, number: nil, ago: ago)])
+            }
+            let ann = SessionIdentity.made()
+            #expect(try await !isThere(ann), "nobody knows it")
+            _ = try await room.enroll(ann)
+            #expect(try await isThere(ann), "its socket is open")
+            try await lose(ann, ago: .seconds(86_000))
+            #expect(try await isThere(ann))
+            try await lose(ann, ago: .seconds(87_000))
+            #expect(try await !isThere(ann))
+            #expect(try await store.takeUp(ann, endedWithin: .seconds(88_000)) != nil)
+            #expect(try await isThere(ann), "its socket is open again")
+            try await lose(ann, ago: .seconds(87_000))
+            #expect(try await store.takeUp(ann, endedWithin: nil) != nil)
+        },
     ]
 }

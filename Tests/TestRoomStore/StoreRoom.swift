@@ -98,6 +98,13 @@ package struct StoreRoom {
     }
 }
 
+extension SessionStore {
+    /// Of a session that is not over.
+    package func takeUp(_ session: SessionIdentity) async throws -> TakenUp {
+        try #require(try await takeUp(session, endedWithin: nil))
+    }
+}
+
 extension RoomID {
     package static func made() -> RoomID {
         var random = SeededGenerator()

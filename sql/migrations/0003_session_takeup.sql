@@ -21,7 +21,7 @@ COMMENT ON COLUMN parley.session.lost_at IS
 
 CREATE FUNCTION parley.take_up(
     writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer,
-    session_keys bytea[], client_ids text[], user_ids text[]
+    session_keys bytea[], client_ids text[], user_ids text[], ended_within_ms bigint[]
 ) RETURNS TABLE (ix integer, socket_no bigint, batch bigint)
 LANGUAGE plpgsql
 VOLATILE
@@ -48,7 +48,15 @@ BEGIN
     WITH taken AS (
         INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no)
         SELECT q.key, q.client_id, q.user_id, own_node, now_ms
-        FROM unnest(session_keys, client_ids, user_ids) q(key, client_id, user_id)
+        FROM unnest(session_keys, client_ids, user_ids, ended_within_ms) q(key, client_id, user_id, within_ms)
+        WHERE q.within_ms IS NULL OR EXISTS (
+            -- Without a note of its end the newest socket is open, or died with its node.
+            SELECT FROM parley.session k
+            LEFT JOIN parley.node n ON n.node_no = k.node_no
+            WHERE k.session_key = q.key
+                AND COALESCE(k.lost_at, n.dead_at,
+                    CASE WHEN n.node_no IS NULL THEN timestamptz '-infinity' ELSE timestamptz 'infinity' END)
+                    > clock_timestamp() - q.within_ms * interval '1 ms')
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
         SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), lost_at = NULL
@@ -56,14 +64,19 @@ BEGIN
     )
     SELECT q.ix::integer, t.socket_no, own_batch
     FROM unnest(session_keys) WITH ORDINALITY q(key, ix)
-    JOIN taken t ON t.session_key = q.key
+    LEFT JOIN taken t ON t.session_key = q.key
     ORDER BY q.ix;
 END
 $$;
 
 COMMENT ON FUNCTION parley.take_up IS
     'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with '
-    'the number of its socket; no row at all when the writer is fenced';
+    'the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or '
+    'it is not known; no row at all when the writer is fenced';
+
+COMMENT ON TABLE parley.signing_key IS
+    'Secret. New session tokens are signed with the key of the highest number; those of a lower one are accepted until '
+    'the one above it is as old as a session lasts. The first node makes the first key';
 
 -- Joins and leaves name the socket that asks ----------------------------------------------------------------------
 

@@ -3,12 +3,13 @@ internal import ParleyCore
 /// Sessions that come to this node: batched as joins are, by the same writer, in turns with them. So the number of the
 /// batch says to the other nodes whether they have heard of all of them.
 extension MemberDesk {
-    /// The number of the session's new socket. Answers within the request timeout, a little more when the statement
+    /// The number of the session's new socket; nil when the session is over. Answers within the request timeout, a little more when the statement
     /// under way takes all of it.
-    func takeUp(_ session: SessionIdentity) async throws(StoreError) -> Int64 {
+    func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> Int64? {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let answer: TakeUpRequest.Answer = await withCheckedContinuation { continuation in
-            let request = TakeUpRequest(session: session, deadline: deadline, waiter: continuation)
+            let request = TakeUpRequest(
+                session: session, endedWithin: endedWithin, deadline: deadline, waiter: continuation)
             begin { state in
                 state.takeUps.add(request)
             } orElse: {
@@ -34,16 +35,17 @@ extension MemberDesk {
         }
     }
 
-    private func takeUp(_ requests: [TakeUpRequest]) async throws(PostgresError) -> [Int64] {
-        let sessions = requests.map(\.session)
+    private func takeUp(_ requests: [TakeUpRequest]) async throws(PostgresError) -> [Int64?] {
         let (taken, term, _) = try await attempt(
             SessionStatement.takeUp, until: requests.map(\.deadline).min() ?? .now
         ) { term in
-            SessionStatement.parameters(sessions, term: term, lease: configuration.lease)
+            SessionStatement.parameters(requests, term: term, lease: configuration.lease)
         } reading: { rows in
             SessionStatement.takenUp(rows)
         }
-        let takeUps = zip(sessions, taken.numbers).map { SessionTakeUp(clientID: $0.clientID, number: $1) }
+        let takeUps = zip(requests, taken.numbers).compactMap { request, number in
+            number.map { SessionTakeUp(clientID: request.session.clientID, number: $0) }
+        }
         announcer.say(
             Announcement(writer: term.writer, batch: taken.batch, takeUps: takeUps), generation: term.generation)
         return taken.numbers

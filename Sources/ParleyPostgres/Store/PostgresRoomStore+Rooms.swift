@@ -41,19 +41,6 @@ extension PostgresRoomStore {
         return present.first?.int4(0) == tag
     }
 
-    public func signingKey() async throws(StoreError) -> [UInt8] {
-        let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
-        // From the system's generator, which is meant for secrets.
-        let key = (0..<Self.signingKeyLength).map { _ in UInt8.random(in: .min ... .max) }
-        _ = try await registrar.read(Self.insertKeyStatement, [.bytea(key)])
-        guard let row = try await registrar.read(Self.keyStatement, []).first else {
-            throw .unavailable(reason: "the signing key was removed")
-        }
-        return row.bytes(0)
-    }
-
-    private static let signingKeyLength = 32
-
     private static let insertStatement = Statement(
         name: "create-room",
         sql: """
@@ -65,14 +52,4 @@ extension PostgresRoomStore {
 
     private static let tagStatement = Statement(
         name: "room-tag", sql: "SELECT tag FROM parley.room WHERE room_id = $1::text")
-
-    private static let insertKeyStatement = Statement(
-        name: "make-signing-key",
-        sql: """
-            INSERT INTO parley.signing_key (key_no, key) VALUES (1, $1::bytea)
-            ON CONFLICT ON CONSTRAINT signing_key_pkey DO NOTHING
-            """)
-
-    private static let keyStatement = Statement(
-        name: "signing-key", sql: "SELECT key FROM parley.signing_key ORDER BY key_no DESC LIMIT 1")
 }

@@ -1,8 +1,10 @@
 public import ParleyCore
 
 extension PostgresRoomStore {
-    public func takeUp(_ session: SessionIdentity) async throws(StoreError) -> TakenUp {
-        let number = try await desk.takeUp(session)
+    public func takeUp(
+        _ session: SessionIdentity, endedWithin: Duration?
+    ) async throws(StoreError) -> TakenUp? {
+        guard let number = try await desk.takeUp(session, endedWithin: endedWithin) else { return nil }
         // After the commit: from then on no older socket's join or leave counts, and a leave that came before is seen.
         return TakenUp(number: number, memberships: try await memberships.read(session.key))
     }
@@ -23,4 +25,37 @@ extension PostgresRoomStore {
             SessionStatement.lapse, SessionStatement.parameters(sockets, node: nodeNumber))
         return SessionStatement.lapsed(rows, of: sockets)
     }
+
+    public func signingKeys() async throws(StoreError) -> [SigningKey] {
+        let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
+        // From the system's generator, which is meant for secrets.
+        let key = (0..<Self.signingKeyLength).map { _ in UInt8.random(in: .min ... .max) }
+        _ = try await registrar.read(Self.insertKeyStatement, [.bytea(key)])
+        return try await registrar.read(Self.keysStatement, [.int4(Self.signingKeysMax)]).map { row in
+            SigningKey(
+                number: row.int4(0), bytes: row.bytes(1), supersededFor: row.int8OrNil(2).map { .milliseconds($0) })
+        }
+    }
+
+    private static let signingKeyLength = 32
+    /// Older ones do not count.
+    private static let signingKeysMax: Int32 = 64
+
+    private static let insertKeyStatement = Statement(
+        name: "make-signing-key",
+        sql: """
+            INSERT INTO parley.signing_key (key_no, key)
+            SELECT 1, $1::bytea WHERE NOT EXISTS (SELECT FROM parley.signing_key)
+            ON CONFLICT ON CONSTRAINT signing_key_pkey DO NOTHING
+            """)
+
+    private static let keysStatement = Statement(
+        name: "signing-keys",
+        sql: """
+            SELECT key_no, key,
+                (extract(epoch FROM clock_timestamp() - lead(created_at) OVER (ORDER BY key_no)) * 1000)::int8
+            FROM parley.signing_key
+            ORDER BY key_no DESC
+            LIMIT $1::int4
+            """)
 }

@@ -6,22 +6,24 @@ enum SessionStatement {
         name: "take-up",
         sql: """
             SELECT ix, socket_no, batch
-            FROM parley.take_up($1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[])
+            FROM parley.take_up(
+                $1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[], $8::int8[])
             """)
 
     static func parameters(
-        _ sessions: [SessionIdentity], term: WriterSeat.Term, lease: Duration
+        _ requests: [TakeUpRequest], term: WriterSeat.Term, lease: Duration
     ) -> [Parameter] {
         [
             .int8(term.writer), .int8(term.node.incarnation), .int8(term.epoch), .milliseconds(lease),
-            .byteaArray(sessions.map(\.key.bytes)), .textArray(sessions.map(\.clientID.text)),
-            .textArray(sessions.map(\.userID)),
+            .byteaArray(requests.map(\.session.key.bytes)), .textArray(requests.map(\.session.clientID.text)),
+            .textArray(requests.map(\.session.userID)),
+            .int8Array(requests.map { $0.endedWithin?.wholeMilliseconds }),
         ]
     }
 
-    /// The sockets' numbers in the order of the sessions; nil when the writer was fenced.
-    static func takenUp(_ rows: Rows) -> (batch: Int64, numbers: [Int64])? {
-        rows.first.map { ($0.int8(2), rows.map { $0.int8(1) }) }
+    /// The sockets' numbers in the order of the sessions, nil for those that are over; nil when the writer was fenced.
+    static func takenUp(_ rows: Rows) -> (batch: Int64, numbers: [Int64?])? {
+        rows.first.map { ($0.int8(2), rows.map { $0.int8OrNil(1) }) }
     }
 
     static let overtaken = Statement(

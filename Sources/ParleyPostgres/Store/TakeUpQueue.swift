@@ -2,9 +2,11 @@ internal import ParleyCore
 
 /// A new socket that waits to have its session.
 struct TakeUpRequest: Sendable {
-    typealias Answer = Result<Int64, StoreError>
+    /// The number of the socket; nil when the session is over.
+    typealias Answer = Result<Int64?, StoreError>
 
     let session: SessionIdentity
+    let endedWithin: Duration?
     let deadline: ContinuousClock.Instant
     let waiter: CheckedContinuation<Answer, Never>
 

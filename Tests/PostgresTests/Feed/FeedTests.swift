@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import ParleyCore
 import TestPostgres
+import TestRoomStore
 import Testing
 
 @testable import ParleyPostgres
