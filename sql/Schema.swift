@@ -5,7 +5,7 @@ public enum Schema {
         Migration(number: 1, name: "initial", script: PackageResources._001_initial_sql),
         Migration(number: 2, name: "node_death", script: PackageResources._002_node_death_sql),
         Migration(number: 3, name: "session_takeup", script: PackageResources._003_session_takeup_sql),
-        Migration(number: 5, name: "values", script: PackageResources._005_values_sql),
+        Migration(number: 4, name: "values", script: PackageResources._004_values_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

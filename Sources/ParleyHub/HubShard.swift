@@ -87,7 +87,8 @@ package final class HubShard {
         _ change: [UInt8], set: ValueSet? = nil, request: Int64?, of subscription: Subscription
     ) -> Bool {
         hub.writer.enqueue(
-            change, set: set, ticket: Ticket(loop: index, subscription: subscription.id, request: request), of: subscription)
+            change, set: set, ticket: Ticket(loop: index, subscription: subscription.id, request: request),
+            of: subscription)
     }
 
     /// A member's request was refused without being looked at further: settles its id, unless that belongs to another one.

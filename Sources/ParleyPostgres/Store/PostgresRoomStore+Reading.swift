@@ -38,7 +38,8 @@ extension PostgresRoomStore {
             ])
         guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
         let runs = RunCut(changesMax: max(0, count), bytesMax: request.bytesMax).newest(of: reading.runs)
-        return Snapshot(head: reading.head, runs: runs, continuity: continuity, end: reading.head, values: reading.values)
+        return Snapshot(
+            head: reading.head, runs: runs, continuity: continuity, end: reading.head, values: reading.values)
     }
 
     public func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {

@@ -87,7 +87,8 @@ enum SnapshotStatement {
             }
             if row.columnCount == 10 {
                 if let first = row.int8OrNil(8) { cover = (first, row.int4(9)) }
-            } else if let texts = row.textArrayOrNil(8), texts.count == 2, let found = texts[0], let versions = texts[1] {
+            } else if let texts = row.textArrayOrNil(8), texts.count == 2, let found = texts[0], let versions = texts[1]
+            {
                 values = RoomValues(values: Array(found.utf8), versions: Array(versions.utf8))
             }
         }
