@@ -1,5 +1,4 @@
 import Foundation
-import FoundationNetworking
 import NIOConcurrencyHelpers
 import ParleyCluster
 
@@ -85,10 +84,5 @@ public final class FaultNode: Sendable {
         throw Failure(description: "\(name) is not ready; see \(logFile)")
     }
 
-    private func isReady() async -> Bool {
-        guard let url = URL(string: "http://127.0.0.1:\(port)/health/ready") else { return false }
-        // Whatever goes wrong with it says the same: not ready.
-        let answer = try? await URLSession.shared.data(for: URLRequest(url: url, timeoutInterval: 2))
-        return (answer?.1 as? HTTPURLResponse)?.statusCode == 200
-    }
+    private func isReady() async -> Bool { await HTTPProbe.status(port: port, path: "/health/ready") == 200 }
 }
