@@ -36,6 +36,9 @@ struct ParleyFaults: AsyncParsableCommand {
         else { throw ValidationError("an option is out of its range") }
     }
 
+    /// At once, also into a file.
+    @Sendable private static func say(_ text: String) { FileHandle.standardOutput.write(Data("\(text)\n".utf8)) }
+
     func run() async throws {
         var run = FaultRun(
             executable: parley, folder: folder, seed: seed ?? UInt64.random(in: 0..<1_000_000_000))
@@ -46,9 +49,9 @@ struct ParleyFaults: AsyncParsableCommand {
         run.nodes = nodes
         run.rooms = rooms
         run.members = members
-        print("seed \(run.seed)")
-        let report = try await run.run { print($0) }
-        print(report.summary)
+        Self.say("seed \(run.seed)")
+        let report = try await run.run(progress: Self.say)
+        Self.say(report.summary)
         guard report.violations.isEmpty else { throw ExitCode.failure }
     }
 }
