@@ -158,9 +158,10 @@ public struct FaultRun: Sendable {
             }
         }
         report.backAfterKill = await Self.backTimes(inflictor.kills, records)
-        guard !report.violations.isEmpty else { return }
-        report.evidence = folder
-        try write(report.violations, to: "violations.txt")
+        if !report.violations.isEmpty {
+            report.evidence = folder
+            try write(report.violations, to: "violations.txt")
+        }
         try FileManager.default.createDirectory(atPath: "\(folder)/records", withIntermediateDirectories: true)
         for record in records {
             let moments = record.moments.map { "\(Self.time($0.at - start)) \($0.moment)" }
