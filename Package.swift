@@ -139,6 +139,20 @@ let package = Package(
             name: "ClusterTests",
             dependencies: ["parley", "ParleyClient", "ParleyCore", "ParleyCluster", "TestPostgres", nio],
             swiftSettings: strict),
+        // Not a test itself: a cluster that suffers, its clients, and the judgement. Two stand on it.
+        .target(
+            name: "TestFaults",
+            dependencies: ["ParleyClient", "ParleyCore", "ParleyCluster", nio, nioPosix, nioLocks, collections],
+            path: "Tests/TestFaults", swiftSettings: strict),
+        .testTarget(
+            name: "FaultTests",
+            dependencies: [
+                "parley", "TestFaults", "ParleyClient", "ParleyCore", "ParleyCluster", "TestPostgres", nio, nioPosix,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "parley-faults", dependencies: ["TestFaults", arguments], path: "Tests/FaultRun",
+            swiftSettings: strict),
         .testTarget(
             name: "BrowserTests", dependencies: ["parley", "ParleyClient", "ParleyCluster", "TestPostgres", nio],
             swiftSettings: strict),

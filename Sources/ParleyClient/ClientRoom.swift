@@ -20,7 +20,7 @@ public final class ClientRoom: Sendable {
     public var events: RoomEvents { RoomEvents(feed: feed) }
 
     /// The changes alone, for one reader: those that the room began with, then each that comes.
-    public var changes: RoomChanges { RoomChanges(events: events) }
+    public var changes: RoomChanges { RoomChanges(feed: feed) }
 
     /// Sends a message and returns its place in the room once it is durable: applied exactly once, whatever happens meanwhile.
     /// nil when it is durable and its place lies in a part of the log that this client did not get.

@@ -8,6 +8,9 @@ final class RoomFeed: Sendable {
 
     private struct State {
         var events: Deque<RoomEvent> = []
+        /// Of the event taken last, what `nextChange` has still to give; it outlives the loop that it was taken in.
+        var rest: Deque<Change> = []
+        /// In `events`.
         var changes = 0
         var isPaused = false
         var hasEnded = false
@@ -39,6 +42,21 @@ final class RoomFeed: Sendable {
             await withCheckedContinuation { continuation in take(continuation) }
         } onCancel: {
             state.withLockedValue { $0.reader.take() }?.resume(returning: nil)
+        }
+    }
+
+    /// Of the events, the changes alone.
+    func nextChange() async -> Change? {
+        while true {
+            if let change = state.withLockedValue({ $0.rest.popFirst() }) { return change }
+            let changes: [Change]
+            switch await next() {
+            case nil, .ended?: return nil
+            case .joined(let state)?, .reset(let state)?: changes = state.changes
+            case .changes(let some)?: changes = some
+            case .membersJoined?, .membersLeft?: changes = []
+            }
+            state.withLockedValue { $0.rest = Deque(changes) }
         }
     }
 
@@ -81,22 +99,8 @@ public struct RoomEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
 
 /// See `ClientRoom.changes`.
 public struct RoomChanges: AsyncSequence, AsyncIteratorProtocol, Sendable {
-    var events: RoomEvents
-    private var taken: Deque<Change> = []
-
-    init(events: RoomEvents) { self.events = events }
+    let feed: RoomFeed
 
     public func makeAsyncIterator() -> RoomChanges { self }
-
-    public mutating func next() async -> Change? {
-        while taken.isEmpty {
-            switch await events.next() {
-            case nil, .ended?: return nil
-            case .joined(let state)?, .reset(let state)?: taken = Deque(state.changes)
-            case .changes(let changes)?: taken = Deque(changes)
-            case .membersJoined?, .membersLeft?: break
-            }
-        }
-        return taken.popFirst()
-    }
+    public mutating func next() async -> Change? { await feed.nextChange() }
 }

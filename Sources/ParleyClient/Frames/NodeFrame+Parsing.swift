@@ -1,5 +1,5 @@
 import NIOCore
-import ParleyCore
+package import ParleyCore
 import ParleyWire
 
 extension NodeFrame {
@@ -26,6 +26,16 @@ extension NodeFrame {
             }
         }
         return try result.get()
+    }
+}
+
+extension Change {
+    /// The changes of a stretch of a log as the database keeps it: as in a frame, without the brackets.
+    package static func all(in body: String, from: Seq, to: Seq) throws(Unreadable) -> [Change] {
+        let state = #"{"from":\#(from),"to":\#(to),"position":"\#(to)-0","changes":[\#(body)]}"#
+        let frame = try NodeFrame.parse(ByteBuffer(string: #"{"method":"update","roomId":"log","state":\#(state)}"#))
+        guard case .update(_, let state) = frame else { throw Unreadable(description: "no update") }
+        return state.changes
     }
 }
 

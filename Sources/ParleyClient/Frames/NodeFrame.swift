@@ -44,6 +44,6 @@ enum NodeFrame: Sendable, Equatable {
 }
 
 /// A frame that no node may send.
-struct Unreadable: Error, Equatable, CustomStringConvertible {
-    var description: String
+package struct Unreadable: Error, Equatable, CustomStringConvertible {
+    package var description: String
 }

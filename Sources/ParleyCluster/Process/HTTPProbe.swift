@@ -7,13 +7,13 @@ import Dispatch
 #endif
 
 /// Asks an HTTP server on this machine one question.
-enum HTTPProbe {
+public enum HTTPProbe {
     /// For each of connecting, sending and every part of the answer.
     static let stepBound = Duration.seconds(2)
     private static let answerBytesMax = 16_384
 
     /// The status of the answer to `GET path`, nil when there is none.
-    static func status(port: UInt16, path: String) async -> Int? {
+    public static func status(port: UInt16, path: String) async -> Int? {
         await withCheckedContinuation { continuation in
             // It blocks for a bounded time, so it keeps off the threads of the tasks.
             DispatchQueue.global().async {
