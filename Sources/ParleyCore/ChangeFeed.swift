@@ -9,6 +9,8 @@ public enum FeedEvent: Sendable, Equatable {
     case pointers([RoomPointer])
     /// Other nodes have taken these sessions up.
     case takenUp([SessionTakeUp])
+    /// Members on other nodes show something. The one event that is its own content.
+    case signals(RoomSignals)
     /// Hints may have been lost: read every local room from its cursor, and ask about every local session.
     case resync
 }

@@ -22,6 +22,9 @@ public protocol RoomStore: SessionStore {
     /// `append`, and never for the same room.
     func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome
 
+    /// Brings signals to the other nodes, if it can: at once or not at all.
+    func send(_ signals: [RoomSignals])
+
     /// The state of a room for one who joins, in one snapshot.
     func snapshot(_ request: SnapshotRequest) async throws(StoreError) -> Snapshot
 

@@ -105,8 +105,9 @@ final class Session {
             leave(room, id: frame.id)
         case .set(let request):
             submit(.set(request.object), set: request.valueSet, id: frame.id, to: request.room)
-        case .signal(let room, _, _):
-            refuse(notYet("signal"), id: frame.id, room: room)
+        case .signal(let room, let key, let payload):
+            guard let subscription = joined(room, id: frame.id) else { return }
+            shard.signal(Signal(clientID: identity.clientID, key: key, payload: payload), from: subscription)
         }
     }
 
@@ -140,10 +141,6 @@ final class Session {
 
     func refuse(_ error: RequestError, id: Int64?, room: RoomID) {
         sink.send(ServerFrame.error(error, id: id, roomID: room.text))
-    }
-
-    private func notYet(_ method: String) -> RequestError {
-        RequestError(.unknownMethod, "this version of the server does not know `\(method)` yet")
     }
 
     /// So much waits that the client must not be read.

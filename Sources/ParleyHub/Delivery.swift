@@ -7,6 +7,8 @@ enum Delivery: Sendable {
     /// One update for all live subscriptions of a room.
     case update(RoomNumber, from: Seq, to: Seq, framed: ByteBuffer)
     case presence(Presence)
+    /// What members show for a moment. Who cannot take it now never gets it.
+    case signals(RoomNumber, framed: ByteBuffer)
     case page(Page)
     /// The page could not be read now.
     case pageFailed(Fetch)

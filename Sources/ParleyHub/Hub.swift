@@ -12,6 +12,7 @@ package final class Hub: Sendable {
     package let store: any RoomStore
     let writer: Writer
     let reader: Reader
+    let signalPost: SignalPost
     private let logger: Logger
     private let observer: @Sendable (HubEvent) -> Void
     private let loops: [any EventLoop]
@@ -52,6 +53,7 @@ package final class Hub: Sendable {
             store: store, patience: settings.patience, rhythm: settings.rhythm, loop: writerLoop, logger: logger)
         reader = Reader(
             store: store, rhythm: settings.rhythm, backoff: settings.backoff, loop: readerLoop, logger: logger)
+        signalPost = SignalPost(store: store, tick: settings.tick, loop: readerLoop)
         let shards = loops.map { NIOLoopBoundBox<HubShard?>.makeEmptyBox(eventLoop: $0) }
         self.shards = shards
         mailboxes = zip(loops, shards).map { loop, shard in
@@ -85,6 +87,9 @@ package final class Hub: Sendable {
             guard !local.isEmpty else { return }
             onHomes(of: local, by: \.room) { $0.announced($1) }
         case .takenUp: break
+        case .signals(let signals):
+            guard openRooms.withLockedValue({ $0.contains(signals.room) }) else { return }
+            onHome(of: signals.room) { $0.signalled(signals) }
         case .resync:
             for index in loops.indices { onShard(index) { $0.resync() } }
         }

@@ -130,6 +130,13 @@ extension HubShard {
         }
     }
 
+    func signalled(_ signals: RoomSignals) {
+        change(signals.room) { home in
+            for signal in signals.signals { home.received(signal) }
+        } whileOpening: { _ in
+        }
+    }
+
     /// Hints may have been lost: every room is to be read from its cursors.
     func resync() {
         for room in residences.keys {

@@ -33,6 +33,11 @@ extension HubShard {
 
     private func flush(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
         if home.roster.hasNews { flushPresence(home, room, interest) }
+        let signals = home.takeSignals()
+        if !signals.isEmpty {
+            let frame = ServerFrame.signals(roomID: home.id, signals)
+            post(.signals(room, framed: hub.settings.framed(frame)), interest)
+        }
         guard let update = home.takeUpdate(bytesMax: hub.settings.updateBytesMax), let first = update.runs.first
         else { return }
         hub.observe(.updated)

@@ -91,6 +91,13 @@ package final class HubShard {
             of: subscription)
     }
 
+    /// Shows a member's signal to all who are in the room, on all nodes.
+    package func signal(_ signal: Signal, from subscription: Subscription) {
+        let signals = RoomSignals(room: subscription.room, signals: [signal])
+        hub.onHome(of: subscription.room) { $0.signalled(signals) }
+        hub.signalPost.add(signal, to: subscription.room)
+    }
+
     /// A member's request was refused without being looked at further: settles its id, unless that belongs to another one.
     package func refuse(_ id: Int64, of subscription: Subscription) {
         guard subscription.ledger.malformed(id) else { return }
@@ -111,6 +118,7 @@ package final class HubShard {
             switch delivery {
             case .update(let room, let from, let to, let framed): broadcast(room, from: from, to: to, framed)
             case .presence(let presence): tell(presence)
+            case .signals(let room, let framed): show(framed, in: room)
             case .page(let page): received(page)
             case .pageFailed(let fetch): failed(fetch)
             case .reset(let fetch, let to, let rosterSeq, let frame): reset(fetch, to: to, rosterSeq, frame)
@@ -134,6 +142,12 @@ package final class HubShard {
                 subscription.flow = .live(after: to)
                 subscription.sink.send(shared: framed)
             }
+        }
+    }
+
+    private func show(_ framed: ByteBuffer, in room: RoomNumber) {
+        for subscription in locals[room] ?? [] where !subscription.isSuspended && !subscription.sink.isCongested {
+            subscription.sink.send(shared: framed)
         }
     }
 

@@ -12,6 +12,7 @@ final class RoomHome {
     private var pacer: TickPacer
     /// Delivered by the machine, not yet broadcast.
     private var pending = PendingRuns()
+    private var signals = PendingSignals()
     /// Everything up to here was broadcast.
     private(set) var flushed: Position
 
@@ -33,7 +34,7 @@ final class RoomHome {
 
     var places: Residence.FormerPlaces { Residence.FormerPlaces(flushed: flushed, recent: recent.places) }
 
-    var hasNews: Bool { !pending.isEmpty || roster.hasNews }
+    var hasNews: Bool { !pending.isEmpty || roster.hasNews || !signals.isEmpty }
 
     // MARK: - What comes in
 
@@ -101,6 +102,10 @@ final class RoomHome {
         flushed = last.end
         return (runs, last.end)
     }
+
+    func received(_ signal: Signal) { signals.add(signal) }
+
+    func takeSignals() -> [Signal] { signals.take() }
 
     func takeNews(bytesMax: Int) -> RosterMachine.News { roster.takeNews(bytesMax: bytesMax) }
 

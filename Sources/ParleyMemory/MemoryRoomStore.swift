@@ -85,6 +85,9 @@ public final class MemoryRoomStore: RoomStore {
         state.withLockedValue { $0.rooms[append.room]?.append(append) ?? .gone }
     }
 
+    /// There are no other nodes.
+    public func send(_ signals: [RoomSignals]) {}
+
     public func snapshot(_ request: SnapshotRequest) async throws(StoreError) -> Snapshot {
         let snapshot = state.withLockedValue {
             $0.rooms[request.room]?.snapshot(request.want, bytesMax: request.bytesMax)

@@ -66,6 +66,20 @@ extension ServerFrame {
         }
     }
 
+    public static func signals(roomID: RoomID, _ signals: [Signal]) -> ByteBuffer {
+        let bytes = signals.reduce(0) { $0 + $1.head.count + $1.payload.count + 16 }
+        return frame("signal", roomID: roomID, capacity: bytes) { out in
+            out.name("signals")
+            out.array(signals) { out, signal in
+                out.raw("{")
+                out.raw(signal.head)
+                out.raw(",\"signal\":")
+                out.raw(signal.payload)
+                out.raw("}")
+            }
+        }
+    }
+
     public static func historyReply(id: Int64?, roomID: RoomID, page: HistoryPage) -> ByteBuffer {
         frame("history", id: id, roomID: roomID, capacity: page.body.count) { out in
             out.member("from", integer: page.from)

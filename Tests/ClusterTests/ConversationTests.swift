@@ -157,6 +157,59 @@ struct ConversationTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test(
+        "what a member shows for a moment reaches members on all nodes that are told, itself included",
+        arguments: [
+            Design.memory, .notify,
+        ])
+    func signal(design: Design) async throws {
+        let nodes = try await design.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[nodes.count - 1])
+        let room = try await ann.create()
+        try await ann.join(room)
+        try await bob.join(room)
+        let annID = await ann.clientID
+        await ann.send(#"{"method":"signal","roomId":"\#(room)","signal":{"typing":true},"key":"k"}"#)
+        for client in [ann, bob] {
+            let frame = try await client.expect { $0["method"]?.string == "signal" }
+            #expect(frame["roomId"]?.string == room)
+            let signals = try #require(frame["signals"]?.array)
+            #expect(signals.count == 1)
+            #expect(signals.first?["clientId"]?.string == annID)
+            #expect(signals.first?["key"]?.string == "k")
+            #expect(signals.first?["signal"]?["typing"]?.bool == true)
+        }
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("values are set where their condition holds, and come with a join", arguments: Design.allCases)
+    func values(design: Design) async throws {
+        let nodes = try await design.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[nodes.count - 1])
+        let room = try await ann.create()
+        try await ann.join(room)
+        func set(_ id: Int, _ rest: String) -> String { #"{"method":"set","id":\#(id),"roomId":"\#(room)",\#(rest)}"# }
+        await ann.send(set(1, #""set":{"score":1.0,"turn":"ann"},"if":{"score":0}"#))
+        await ann.send(set(2, #""set":{"score":2},"if":{"score":7}"#))
+        await ann.send(set(3, #""set":{"turn":null},"if":{"score":1}"#))
+        let conflict = try await ann.expect { $0["method"]?.string == "error" }
+        #expect(conflict["id"]?.int == 2)
+        #expect(conflict["code"]?.string == "conflict")
+        #expect(conflict["versions"]?["score"]?.int == 1)
+        let changes = try await ann.changes(of: room, upTo: 2)
+        #expect(changes[2]?["id"]?.int == 3)
+        let joined = try await bob.join(room)
+        #expect(joined["state"]?["values"]?["score"] != nil)
+        #expect(joined["state"]?["values"]?["turn"] == nil)
+        #expect(joined["state"]?["versions"]?["score"]?.int == 1)
+        await ann.send(set(2, #""set":{"score":2}"#))
+        let again = try await ann.expect { $0["method"]?.string == "error" }
+        #expect(again["code"]?.string == "refused_before")
+        for node in nodes { await node.kill() }
+    }
+
     @Test("a token that was forged gives a fresh session")
     func forged() async throws {
         let nodes = try await Design.memory.nodes()

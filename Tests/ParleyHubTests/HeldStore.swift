@@ -123,6 +123,10 @@ final class HeldStore: RoomStore {
         try await wait([append], isApart: true).first ?? .gone
     }
 
+    /// What was sent to the other nodes.
+    let signals = Journal<RoomSignals>()
+    func send(_ signals: [RoomSignals]) { for signal in signals { self.signals.append(signal) } }
+
     func createRoom(_ creation: RoomCreation) async throws(StoreError) -> RoomCreated {
         try await rooms.createRoom(creation)
     }

@@ -41,6 +41,10 @@ public struct NotifyFeed: ChangeFeed {
                 sink(.resync)
             },
             onNotification: { [store] payload, _ in
+                if let notice = SignalNotice(payload: payload) {
+                    if !store.isOwn(writer: notice.writer) { sink(.signals(notice.signals)) }
+                    return
+                }
                 guard let announcement = Announcement(payload: payload) else {
                     return store.logger.debug("a notification on the channel parley is not of a node")
                 }

@@ -10,8 +10,14 @@ import Testing
 struct FeedTests {
     /// What a feed has said so far.
     private final class Heard: Sendable {
-        private let state = NIOLockedValueBox<(seqs: [RoomNumber: Seq], takeUps: [SessionTakeUp], resyncs: Int)>(
-            ([:], [], 0))
+        private struct State {
+            var seqs: [RoomNumber: Seq] = [:]
+            var takeUps: [SessionTakeUp] = []
+            var signals: [RoomSignals] = []
+            var resyncs = 0
+        }
+
+        private let state = NIOLockedValueBox(State())
 
         func take(_ event: FeedEvent) {
             state.withLockedValue { state in
@@ -20,6 +26,7 @@ struct FeedTests {
                     for pointer in pointers {
                         state.seqs[pointer.room] = max(state.seqs[pointer.room] ?? 0, pointer.lastSeq)
                     }
+                case .signals(let signals): state.signals.append(signals)
                 case .takenUp(let takeUps): state.takeUps += takeUps
                 case .resync: state.resyncs += 1
                 }
@@ -28,6 +35,7 @@ struct FeedTests {
 
         func seq(of room: RoomNumber) -> Seq? { state.withLockedValue { $0.seqs[room] } }
         var takeUps: [SessionTakeUp] { state.withLockedValue(\.takeUps) }
+        var signals: [RoomSignals] { state.withLockedValue(\.signals) }
         var resyncs: Int { state.withLockedValue(\.resyncs) }
     }
 
@@ -82,6 +90,26 @@ struct FeedTests {
                         #expect(Set(heard.takeUps.map(\.number)) == Set(numbers))
                         let batches = try await database.query("SELECT sum(last_batch)::int8 FROM parley.writer")
                         #expect(try unwrap(batches.first).int8(0) < 20)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("signals of other nodes arrive with their content; a node's own do not come back to it")
+    func signals() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore("n1") { own in
+                try await database.withStore("n2") { other in
+                    let room = try await own.makeRoom()
+                    try await hearing(NotifyFeed(store: own) { [room] }) { heard in
+                        try await waitUntil { heard.resyncs == 1 }
+                        let signal = Signal(head: Array(#""clientId":"ann""#.utf8), payload: Array("{}".utf8))
+                        own.send([RoomSignals(room: room, signals: [signal])])
+                        let theirs = RoomSignals(room: room, signals: [signal, signal])
+                        other.send([theirs])
+                        try await waitUntil { !heard.signals.isEmpty }
+                        #expect(heard.signals == [theirs])
                     }
                 }
             }
