@@ -6,6 +6,7 @@ public enum Schema {
         Migration(number: 2, name: "node_death", script: PackageResources._002_node_death_sql),
         Migration(number: 3, name: "session_takeup", script: PackageResources._003_session_takeup_sql),
         Migration(number: 4, name: "values", script: PackageResources._004_values_sql),
+        Migration(number: 5, name: "retention", script: PackageResources._005_retention_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

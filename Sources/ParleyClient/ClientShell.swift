@@ -98,10 +98,10 @@ final class ClientShell {
         perform(machine.received(text, socket: number))
     }
 
-    private func ended(_ number: Int, _ code: Int?) {
+    private func ended(_ number: Int, _ code: Int?, because reason: String? = nil) {
         guard number == socket else { return }
         (socket, connection) = (0, nil)
-        perform(machine.socketEnded(number, code: code))
+        perform(machine.socketEnded(number, code: code, because: reason))
     }
 
     // MARK: - Doing
@@ -156,7 +156,8 @@ final class ClientShell {
                 }
                 loop.execute { this.value.opened(number, connection) }
             } catch {
-                loop.execute { this.value.ended(number, nil) }
+                let reason = ConnectFailure(error).description
+                loop.execute { this.value.ended(number, nil, because: reason) }
             }
         }
     }

@@ -18,6 +18,7 @@ final class DatabaseObservation: ConnectionObserver {
         var echoesMissed = 0
         /// From 0 to 1; nil before it was looked at.
         var notificationQueueUsage: Double?
+        var chunksPruned = 0
     }
 
     private let figures = NIOLockedValueBox(Figures())
@@ -39,6 +40,8 @@ final class DatabaseObservation: ConnectionObserver {
     func deaf() { figures.withLockedValue { $0.echoesMissed += 1 } }
 
     func notificationQueue(usage: Double) { figures.withLockedValue { $0.notificationQueueUsage = usage } }
+
+    func pruned(chunks: Int) { figures.withLockedValue { $0.chunksPruned += chunks } }
 
     var current: Figures { figures.withLockedValue { $0 } }
 }

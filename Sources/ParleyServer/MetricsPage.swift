@@ -48,6 +48,10 @@ struct MetricsPage {
             "parley_database_request_seconds_total", .counter, "Time that they took, waits included.",
             "statement", statements.map { ($0.key, $0.value.seconds.description) })
         add(
+            "parley_log_chunks_pruned_total", .counter,
+            "Parts of the log, each of one room and batch, that this node has removed because they were over.",
+            database.chunksPruned)
+        add(
             "parley_echoes_missed_total", .counter,
             "Notifications of this node to itself that did not come back: those of others do not come either.",
             database.echoesMissed)

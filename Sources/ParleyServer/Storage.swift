@@ -53,6 +53,8 @@ struct Storage: Sendable {
             version: parleyVersion)
         settings.listenURL = configuration.listenURL
         settings.lease = .milliseconds(configuration.leaseMs)
+        // As long as a writer that cannot reach the database counts as alive, it may have to read back what it wrote.
+        settings.pruneAgeMin = max(settings.pruneAgeMin, settings.lease * 2)
         settings.grace = .milliseconds(configuration.graceMs)
         settings.requestTimeout = .milliseconds(configuration.requestTimeoutMs)
         settings.announce = configuration.feed == .notify

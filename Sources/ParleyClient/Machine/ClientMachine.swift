@@ -111,11 +111,13 @@ public struct ClientMachine: Sendable {
         return out
     }
 
-    /// - Parameter code: the close code, if there was one.
-    public mutating func socketEnded(_ socket: Int, code: Int?) -> [ClientAction] {
+    /// - Parameters:
+    ///   - code: the close code, if there was one.
+    ///   - reason: why there never was a socket.
+    public mutating func socketEnded(_ socket: Int, code: Int?, because reason: String? = nil) -> [ClientAction] {
         guard socket == link.socket, link.hasSocket else { return [] }
         var out: [ClientAction] = []
-        link.ended(code, &out)
+        link.ended(code, because: reason, &out)
         down(&out)
         return out
     }

@@ -11,6 +11,8 @@ public protocol ConnectionObserver: Sendable {
     func deaf()
     /// How much of PostgreSQL's queue of notifications is in use, from 0 to 1.
     func notificationQueue(usage: Double)
+    /// So many chunks of the log were over, and are gone.
+    func pruned(chunks: Int)
 }
 
 extension ConnectionObserver {
@@ -21,4 +23,5 @@ extension ConnectionObserver {
     public func echoed(milliseconds: Double) {}
     public func deaf() {}
     public func notificationQueue(usage: Double) {}
+    public func pruned(chunks: Int) {}
 }

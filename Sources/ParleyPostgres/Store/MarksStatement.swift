@@ -1,13 +1,13 @@
 internal import ParleyCore
 
-/// Learns from the log which ids of a member were settled. The log is the record of what was applied; there is no
-/// other.
+/// Learns from the log which ids of a member were settled, and from what was kept of the part of it that was pruned. The log
+/// is the record of what was applied; there is no other.
 enum MarksStatement {
     /// For members named by room and session, in any number.
     static let ofMembers = Statement(
         name: "marks-of-members",
         sql: """
-            SELECT q.ix::int4, m.profile, applied.id, refused.lists, s.client_id::text
+            SELECT q.ix::int4, m.profile, greatest(applied.id, pruned.last_id), refused.lists, s.client_id::text, pruned.refused
             FROM unnest($1::int8[], $2::bytea[]) WITH ORDINALITY q(room_no, session_key, ix)
             JOIN parley.session s ON s.session_key = q.session_key
             JOIN parley.member m ON m.room_no = q.room_no AND m.session_no = s.session_no
@@ -18,7 +18,8 @@ enum MarksStatement {
     static let ofSessions = Statement(
         name: "marks-of-sessions",
         sql: """
-            SELECT q.ix::int4, r.room_id::text, applied.id, refused.lists, s.client_id::text, r.last_seq, r.room_no
+            SELECT q.ix::int4, r.room_id::text, greatest(applied.id, pruned.last_id), refused.lists, s.client_id::text,
+                pruned.refused, r.last_seq, r.room_no
             FROM unnest($1::bytea[]) WITH ORDINALITY q(session_key, ix)
             JOIN parley.session s ON s.session_key = q.session_key
             JOIN parley.member m ON m.session_no = s.session_no AND m.left_at IS NULL
@@ -59,12 +60,19 @@ enum MarksStatement {
                 LIMIT \(Limits.refusedMax)
             ) u
         ) refused ON true
+        LEFT JOIN LATERAL (
+            SELECT k.last_id, array_to_string(k.refused, ',') AS refused
+            FROM parley.member_mark k
+            WHERE k.room_no = m.room_no AND k.session_no = m.session_no
+        ) pruned ON true
         """
 
-    /// Columns 2 to 4 of both.
+    /// Columns 2 to 5 of both.
     static func marks(_ row: Row) -> Marks {
         let client = row.text(4)
-        let refused = (row.textArrayOrNil(3) ?? []).flatMap { RefusedList.ids(of: client, in: $0 ?? "") }
+        let refused =
+            (row.textArrayOrNil(3) ?? []).flatMap { RefusedList.ids(of: client, in: $0 ?? "") }
+            + RefusedList.ids(row.textOrNil(5) ?? "")
         let applied = row.int8OrNil(2) ?? 0
         return Marks(
             lastID: max(applied, refused.max() ?? 0),
@@ -86,8 +94,10 @@ enum RefusedList {
         for entry in text.split(separator: " ") {
             let sides = entry.split(separator: "=", maxSplits: 1)
             guard sides.count == 2, sides[0] == client else { continue }
-            return sides[1].split(separator: ",").compactMap { Int64($0) }
+            return ids(sides[1])
         }
         return []
     }
+
+    static func ids(_ list: some StringProtocol) -> [Int64] { list.split(separator: ",").compactMap { Int64($0) } }
 }

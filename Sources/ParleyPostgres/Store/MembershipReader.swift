@@ -15,7 +15,7 @@ struct MembershipReader: Sendable {
                 guard let id = RoomID(row.text(1)) else { continue }
                 memberships[Int(row.int4(0)) - 1].append(
                     Membership(
-                        id: id, room: RoomNumber(row.int8(6)), lastSeq: row.int8(5),
+                        id: id, room: RoomNumber(row.int8(7)), lastSeq: row.int8(6),
                         marks: MarksStatement.marks(row)))
             }
             return memberships.map { .success($0) }

@@ -5,7 +5,7 @@ public import ParleyCore
 /// Rooms in PostgreSQL, shared by all nodes of a cluster.
 ///
 /// Several connections, so that none waits for another's kind of work: one writes batches, one joins and leaves, one
-/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold.
+/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold, and prunes.
 public final class PostgresRoomStore: RoomStore {
     let configuration: StoreConfiguration
     let logger: Logger
@@ -17,13 +17,14 @@ public final class PostgresRoomStore: RoomStore {
     let registrar: PostgresConnection
     private let writerConnection: PostgresConnection
     private let readerConnection: PostgresConnection
-    private let detour: PostgresConnection
+    let detour: PostgresConnection
     private let writer: LogWriter
     private let writerApart: LogWriter
     let desk: MemberDesk
     private let marks: MarksReader
     let memberships: MembershipReader
     let reaper: Reaper
+    let pruner: Pruner
     let history: ServerHistory
     private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
     private let historyChanges: AsyncStream<Void>
@@ -73,6 +74,8 @@ public final class PostgresRoomStore: RoomStore {
         self.heartbeat = Heartbeat(
             connection: reader, registration: registration, configuration: configuration, logger: logger)
         self.reaper = Reaper(seat: roster, heartbeat: heartbeat, configuration: configuration, logger: logger)
+        self.pruner = Pruner(
+            reader: self.reader, connection: detour, configuration: configuration, observer: observer, logger: logger)
     }
 
     /// Compares versions and registers the node. Once.
@@ -87,7 +90,7 @@ public final class PostgresRoomStore: RoomStore {
         }
         let tasks = [
             Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() },
-            Task { await followHistory() },
+            Task { [pruner] in await pruner.run() }, Task { await followHistory() },
         ]
         upkeep.withLockedValue { $0 = tasks }
     }

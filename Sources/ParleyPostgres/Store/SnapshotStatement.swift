@@ -10,7 +10,7 @@ enum SnapshotStatement {
     static let recent = Statement(
         name: "snapshot-recent",
         sql: """
-            SELECT r.last_seq, r.first_seq, r.tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body,
+            SELECT r.last_seq, r.first_seq, r.tag, r.edge_tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body,
                 CASE WHEN row_number() OVER (ORDER BY u.last_seq) = 1 THEN (
                     SELECT ARRAY['{' || string_agg(to_json(v.key)::text || ':' || v.value, ',') || '}',
                         '{' || string_agg(to_json(v.key)::text || ':' || v.seq, ',') || '}']
@@ -36,7 +36,7 @@ enum SnapshotStatement {
     static let after = Statement(
         name: "snapshot-after",
         sql: """
-            SELECT r.last_seq, r.first_seq, r.tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body,
+            SELECT r.last_seq, r.first_seq, r.tag, r.edge_tag, h.tag, u.first_seq, u.last_seq, u.tag, u.body,
                 c.first_seq, c.tag
             FROM parley.room r
             LEFT JOIN parley.update_log h ON h.room_no = r.room_no AND h.last_seq = r.last_seq
@@ -69,6 +69,8 @@ enum SnapshotStatement {
         var head: Position
         var first: Seq
         var roomTag: Tag
+        /// Of the place before `first`, whose chunk is no longer kept; nil when the log is whole.
+        var edgeTag: Tag?
         var runs: [Run]
         /// The chunk in which the asked place lies; nil when there is none or it is no longer kept.
         var cover: (first: Seq, tag: Tag)?
@@ -80,14 +82,16 @@ enum SnapshotStatement {
             guard let row = rows.first else { return nil }
             first = row.int8(1)
             roomTag = row.int4(2)
-            head = Position(seq: row.int8(0), tag: row.int4OrNil(3) ?? row.int4(2))
+            edgeTag = row.int4OrNil(3)
+            // The newest chunk may be gone too.
+            head = Position(seq: row.int8(0), tag: row.int4OrNil(4) ?? edgeTag ?? roomTag)
             runs = rows.compactMap { row in
-                guard !row.isNull(4) else { return nil }
-                return Run(from: row.int8(4), to: row.int8(5), tag: row.int4(6), body: row.bytes(7))
+                guard !row.isNull(5) else { return nil }
+                return Run(from: row.int8(5), to: row.int8(6), tag: row.int4(7), body: row.bytes(8))
             }
-            if row.columnCount == 10 {
-                if let first = row.int8OrNil(8) { cover = (first, row.int4(9)) }
-            } else if let texts = row.textArrayOrNil(8), texts.count == 2, let found = texts[0], let versions = texts[1]
+            if row.columnCount == 11 {
+                if let first = row.int8OrNil(9) { cover = (first, row.int4(10)) }
+            } else if let texts = row.textArrayOrNil(9), texts.count == 2, let found = texts[0], let versions = texts[1]
             {
                 values = RoomValues(values: Array(found.utf8), versions: Array(versions.utf8))
             }
@@ -109,7 +113,8 @@ enum ResumeJudgement: Equatable {
             return
         }
         let cover = reading.cover.flatMap { $0.first <= seq ? $0.tag : nil }
-        let tag = seq == 0 ? reading.roomTag : cover
+        let edge = seq == reading.first - 1 ? reading.edgeTag : nil
+        let tag = seq == 0 ? reading.roomTag : cover ?? edge
         switch point {
         case .position(let position):
             guard let tag else {

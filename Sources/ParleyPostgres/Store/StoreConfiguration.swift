@@ -20,6 +20,11 @@ public struct StoreConfiguration: Sendable {
     public var grace: Duration = .seconds(15)
     /// Of all shared values of a room together.
     public var valuesBytesMax = Limits().valuesBytes
+    /// How often the node looks for rooms that are to be pruned, about.
+    public var pruneEvery: Duration = .seconds(5)
+    /// What is younger is never pruned, whatever a room says: a writer may still have to learn that it was committed, and
+    /// other nodes may still have to read it.
+    public var pruneAgeMin: Duration = .seconds(60)
     /// What a request has, from the call to the answer. `append` alone may take longer, to learn its outcome.
     public var requestTimeout: Duration = .seconds(5)
     /// How long a batch waits for a room that a foreign transaction holds. Well under the server's
