@@ -1,7 +1,8 @@
 import Foundation
 import ParleyCluster
 
-/// PgBouncer in transaction mode in front of a server: each transaction may have another session.
+/// PgBouncer in transaction mode in front of a server: each transaction may have another session, and none keeps anything
+/// of it. (Without the reset a notification now and then finds its way by chance.)
 public final class TestPooler: Sendable {
     struct NotThere: Error, CustomStringConvertible {
         let description = "there is no pgbouncer here: deploy/install tests installs it"
@@ -28,6 +29,8 @@ public final class TestPooler: Sendable {
             auth_type = any
             pool_mode = transaction
             default_pool_size = 3
+            server_reset_query = DISCARD ALL
+            server_reset_query_always = 1
             ignore_startup_parameters = extra_float_digits,options
             \(getuid() == 0 ? "user = nobody" : "")
 
