@@ -103,6 +103,9 @@ public final class ClientConnection: Sendable {
         return WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: code)
     }
 
+    /// From here on what the node sends stays in the network's buffers.
+    public func stopReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
+
     /// Ends the connection without a word, as a lost network does.
     public func drop() async {
         do {

@@ -17,6 +17,8 @@ struct Load: AsyncParsableCommand {
     var rooms = 1
     @Option(help: "Members of each room.")
     var members = 2
+    @Option(help: "Further members, spread over the rooms, that join and then read nothing.")
+    var stalled = 0
     @Option(help: "How many members of each room send (default: all).")
     var senders: Int?
     @Option(help: "Messages a second, of all members together; 0 keeps them idle.")
@@ -40,6 +42,7 @@ struct Load: AsyncParsableCommand {
         guard (1...10_000).contains(rooms), (1...10_000).contains(members), rooms * members <= 50_000 else {
             throw ValidationError("--rooms times --members must be from 1 to 50,000")
         }
+        guard (0...20_000).contains(stalled) else { throw ValidationError("--stalled must be from 0 to 20,000") }
         guard senders ?? 1 >= 1 else { throw ValidationError("--senders must be 1 or more") }
         guard rate >= 0, rate <= 1_000_000, (40...30_000).contains(size), seconds > 0, seconds <= 3_600, warmup >= 0
         else { throw ValidationError("--rate must be 0 to 1,000,000, --size 40 to 30,000, --seconds up to 3,600") }
@@ -59,7 +62,7 @@ struct Load: AsyncParsableCommand {
             return node
         }
         let plan = LoadPlan(
-            nodes: nodes, rooms: rooms, members: members, rate: rate, size: size,
+            nodes: nodes, rooms: rooms, members: members, stalled: stalled, rate: rate, size: size,
             senders: min(senders ?? members, members), onlyOthers: others,
             warmup: .seconds(warmup), measured: .seconds(seconds))
         let report: LoadReport

@@ -57,6 +57,8 @@ final class LoadClient: Sendable {
         return isJoined ? client : nil
     }
 
+    func stall() async throws { try await connection.stopReading() }
+
     func send() {
         let id = state.withLockedValue { state in
             defer { state.nextID += 1 }
@@ -75,6 +77,7 @@ final class LoadClient: Sendable {
     }
 
     func close() async { await connection.close() }
+    func drop() async { await connection.drop() }
 
     private static func take(_ text: ByteBuffer, _ state: NIOLockedValueBox<State>, ignoring own: Int?) {
         let now = NIODeadline.now().uptimeNanoseconds / 1_000

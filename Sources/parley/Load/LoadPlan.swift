@@ -4,6 +4,8 @@ struct LoadPlan: Sendable {
     var nodes: [NodeAddress]
     var rooms: Int
     var members: Int
+    /// Further members, of all rooms together, that read nothing after their join.
+    var stalled: Int
     /// Messages a second, all members together.
     var rate: Double
     /// Bytes of a message's JSON text.

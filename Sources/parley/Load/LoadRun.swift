@@ -20,7 +20,9 @@ struct LoadRun: Sendable {
     init(_ plan: LoadPlan) { self.plan = plan }
 
     func run(progress: @Sendable (String) -> Void) async throws -> LoadReport {
-        let clients = try await connect()
+        let all = try await connect()
+        let clients = all.filter { $0.member < plan.members }
+        for client in all where client.member >= plan.members { try await client.stall() }
         progress("\(clients.count) members in \(plan.rooms) rooms on \(plan.nodes.count) nodes")
         let senders = clients.filter { $0.member < plan.senders }
         _ = await send(by: senders, for: plan.warmup)
@@ -34,6 +36,8 @@ struct LoadRun: Sendable {
         let report = LoadReport(plan: plan, sent: sent, elapsed: elapsed, clients: clients)
         await withDiscardingTaskGroup { group in
             for client in clients { group.addTask { await client.close() } }
+            // These would not hear the answer to a farewell.
+            for client in all where client.member >= plan.members { group.addTask { await client.drop() } }
         }
         return report
     }
@@ -41,7 +45,9 @@ struct LoadRun: Sendable {
     private func connect() async throws -> [LoadClient] {
         let run = String(UInt32.random(in: .min ... .max), radix: 16)
         var clients: [LoadClient] = []
-        let places = (0..<plan.rooms * plan.members).map { (room: $0 % plan.rooms, member: $0 / plan.rooms) }
+        let places = (0..<plan.rooms * plan.members + plan.stalled).map {
+            (room: $0 % plan.rooms, member: $0 / plan.rooms)
+        }
         for start in stride(from: 0, to: places.count, by: Self.connectingMax) {
             let some = places[start..<min(start + Self.connectingMax, places.count)]
             try await withThrowingTaskGroup(of: LoadClient?.self) { group in
