@@ -244,7 +244,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
                 text, clientID: session.identity.clientID, limits: gateway.settings.limits)
             session.received(frame, bytes: text.readableBytes)
         } catch {
-            session.received(error)
+            session.received(error, bytes: text.readableBytes)
         }
         regulateReading(session)
     }

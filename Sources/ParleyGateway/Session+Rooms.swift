@@ -27,11 +27,12 @@ extension Session {
 
     func join(_ request: JoinRequest, id: Int64?) {
         let subscription = seats[request.room]?.subscription
-        guard subscription != nil || seats.count < settings.limits.rooms else {
+        guard subscription != nil || seats.values.count(where: \.countsAsRoom) < settings.limits.rooms else {
             let error = RequestError(.forbidden, "a client can be in \(settings.limits.rooms) rooms; leave one first")
             return refuse(error, id: id, room: request.room)
         }
         begin(request.room)
+        seats[request.room]?.isJoining = true
         if let subscription { shard.suspend(subscription) }
         let enrollment = Enrollment(
             room: request.room, session: identity, socket: number, profile: request.profile)
@@ -51,6 +52,7 @@ extension Session {
 
     func joinEnded(_ request: JoinRequest, id: Int64?, _ result: Result<Admission, StoreError>) {
         let known = seats[request.room]?.subscription
+        seats[request.room]?.isJoining = false
         switch result {
         case .failure(let error):
             refuse(error.forClient, id: id, room: request.room)
@@ -77,6 +79,8 @@ extension Session {
     func leave(_ room: RoomID, id: Int64?) {
         guard let subscription = joined(room, id: id) else { return }
         begin(room)
+        // The others may hear of it before its own reply is there.
+        shard.startLeaving(subscription)
         let withdrawal = Withdrawal(room: subscription.room, session: identity.key, socket: number)
         var isWaiting = true
         subscription.whenIdle { [weak self] in
@@ -90,6 +94,7 @@ extension Session {
             isWaiting = false
             let error = RequestError(.unavailable, "what you sent before takes too long; ask again")
             self.refuse(error, id: id, room: room)
+            self.shard.stays(subscription)
             self.finish(room)
         }
     }
@@ -106,6 +111,7 @@ extension Session {
                     ServerFrame.leaveReply(id: id, roomID: room, reason: .left, lastID: subscription.marks.lastID))
             case .failure(let error):
                 session.refuse(error.forClient, id: id, room: room)
+                session.shard.stays(subscription)
             }
             session.finish(room)
         }

@@ -18,7 +18,24 @@ final class Session {
         /// The room is to be taken up again when the request that is under way has ended.
         var isToRejoin = false
         var isRejoining = false
-        var queue: Deque<(frame: ClientFrame, bytes: Int)> = []
+        /// A join is under way that may make the client a member.
+        var isJoining = false
+        var queue: Deque<Waiting> = []
+
+        var countsAsRoom: Bool { subscription != nil || isJoining }
+    }
+
+    /// What came while an earlier request to its room was under way.
+    struct Waiting {
+        enum Content {
+            case request(ClientFrame)
+            case rejection(FrameRejection)
+        }
+        var content: Content
+        /// Of the frame as it came.
+        var bytes: Int
+        /// By when it is to be answered.
+        var due: NIODeadline
     }
 
     let identity: SessionIdentity
@@ -62,18 +79,31 @@ final class Session {
     /// - Parameter bytes: Of the frame as it came.
     func received(_ frame: ClientFrame, bytes: Int) {
         if let room = frame.request.orderedRoom, seats[room]?.isBusy == true {
-            seats[room]?.queue.append((frame, bytes))
-            backlog += 1
-            backlogBytes += bytes
+            wait(.request(frame), for: room, bytes: bytes)
         } else {
             handle(frame)
         }
     }
 
-    /// The frame was no request: says so, and settles the id if it would have been one that is applied at most once.
-    func received(_ rejection: FrameRejection) {
+    /// The frame was no request: says so, and settles the id if it would have been one that is applied at most once; that
+    /// in its turn, for the ids of a room rise.
+    func received(_ rejection: FrameRejection, bytes: Int) {
+        if rejection.settlesID, let room = rejection.roomID.flatMap(RoomID.init), seats[room]?.isBusy == true {
+            wait(.rejection(rejection), for: room, bytes: bytes)
+        } else {
+            handle(rejection)
+        }
+    }
+
+    private func wait(_ content: Waiting.Content, for room: RoomID, bytes: Int) {
+        seats[room]?.queue.append(Waiting(content: content, bytes: bytes, due: .now() + settings.patience))
+        backlog += 1
+        backlogBytes += bytes
+    }
+
+    private func handle(_ rejection: FrameRejection) {
         if rejection.settlesID, let id = rejection.id, let room = rejection.roomID.flatMap(RoomID.init),
-            seats[room]?.isBusy != true, let subscription = seats[room]?.subscription
+            let subscription = seats[room]?.subscription
         {
             shard.refuse(id, of: subscription)
         }
@@ -156,7 +186,13 @@ final class Session {
         while seats[room]?.isBusy == false, let next = seats[room]?.queue.popFirst() {
             backlog -= 1
             backlogBytes -= next.bytes
-            handle(next.frame)
+            switch next.content {
+            case .rejection(let rejection): handle(rejection)
+            case .request(let frame) where frame.request.asksTheStore && next.due <= .now():
+                // Those before it have used its time up: each with its own would make one wait for the sum of all.
+                refuse(StoreError.unavailable(reason: "").forClient, id: frame.id, room: room)
+            case .request(let frame): handle(frame)
+            }
         }
         if let seat = seats[room], !seat.isBusy, seat.subscription == nil { seats[room] = nil }
         backlogShrank()

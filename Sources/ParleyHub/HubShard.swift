@@ -76,6 +76,16 @@ package final class HubShard {
         catchUp(subscription)
     }
 
+    /// The member's leave is under way: what is said of the roster does not reach it.
+    package func startLeaving(_ subscription: Subscription) { subscription.isLeaving = true }
+
+    /// The leave failed.
+    package func stays(_ subscription: Subscription) {
+        subscription.isLeaving = false
+        subscription.missedPresence = true
+        catchUp(subscription)
+    }
+
     /// The member is enrolled in another history, where claims count anew.
     package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) { subscription.claim = enrolled.claim }
 
@@ -153,7 +163,9 @@ package final class HubShard {
 
     private func tell(_ presence: Delivery.Presence) {
         for subscription in locals[presence.room] ?? []
-        where !subscription.isSuspended && subscription.wantsPresence && subscription.rosterSeq < presence.to {
+        where !subscription.isSuspended && subscription.wantsPresence && !subscription.isLeaving
+            && subscription.rosterSeq < presence.to
+        {
             if subscription.rosterSeq < presence.from || subscription.sink.isCongested {
                 subscription.missedPresence = true
                 // Whoever is behind has a page before it anyway.

@@ -47,6 +47,7 @@ package final class Subscription {
     package var wantsPresence = true
     /// The client knows the roster up to here.
     package internal(set) var rosterSeq: Int64
+    var isLeaving = false
     /// Presence frames did not reach the client.
     var missedPresence = false
     private var lastFetch: UInt64 = 0

@@ -17,6 +17,14 @@ public enum ClientRequest: Sendable, Equatable {
     case leave(room: RoomID)
     case ping
 
+    /// The answer has to wait for the store, unlike that to what is written in batches.
+    public var asksTheStore: Bool {
+        switch self {
+        case .create, .join, .history, .members, .leave: true
+        case .message, .set, .signal, .ping: false
+        }
+    }
+
     /// The room in whose order the request stands; nil for one that stands in none.
     public var orderedRoom: RoomID? {
         switch self {

@@ -1,0 +1,53 @@
+import TestPostgres
+import Testing
+
+/// Requests that a client sends one behind the other, without waiting for answers.
+@Suite("Requests in a row", .heavy)
+struct PipelinedTests {
+    @Test("rooms that are being created do not count as rooms that one is in")
+    func creates() async throws {
+        let nodes = try await Design.notify.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        for number in 1...130 { await ann.send(#"{"method":"create","roomId":"\#(room)-\#(number)"}"#) }
+        try await ann.join(room)
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("who leaves hears of it by its reply alone", arguments: [Design.memory, .notify])
+    func leaves(design: Design) async throws {
+        let nodes = try await design.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        for number in 1...60 {
+            await ann.send(#"{"method":"join","roomId":"\#(room)"}"#)
+            await ann.send(#"{"method":"leave","id":\#(number),"roomId":"\#(room)"}"#)
+        }
+        try await ann.expect { $0["method"]?.string == "leave" && $0["id"]?.int == 60 }
+        let frames = await ann.frames
+        #expect(frames.count { $0["left"] != nil } == 0)
+        #expect(frames.count { $0["reason"]?.string == "left" } == 60)
+        for node in nodes { await node.kill() }
+    }
+
+    @Test("a malformed message behind a join is refused in its turn, and another node knows it")
+    func malformed() async throws {
+        let nodes = try await Design.notify.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        await ann.send(#"{"method":"join","id":9,"roomId":"\#(room)"}"#)
+        await ann.say("one", in: room, id: 1)
+        await ann.send(#"{"method":"message","id":2,"roomId":"\#(room)","message":"\u0000"}"#)
+        await ann.say("three", in: room, id: 3)
+        let changes = try await ann.changes(of: room, upTo: 2)
+        #expect(changes.sorted { $0.key < $1.key }.map { $0.value["id"]?.int } == [1, 3])
+        let again = try await TestClient.connect(to: nodes[1], session: ann.session)
+        let joined = try await again.join(room)
+        #expect(joined["lastId"]?.int == 3)
+        #expect(joined["refused"]?.array?.map(\.int) == [2])
+        await again.say("two", in: room, id: 2)
+        let error = try await again.expect { $0["method"]?.string == "error" }
+        #expect(error["code"]?.string == "refused_before")
+        for node in nodes { await node.kill() }
+    }
+}
