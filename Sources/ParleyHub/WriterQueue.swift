@@ -64,8 +64,8 @@ package struct WriterQueue {
     /// Members of whom something was given up, until their loops know of it; how many answers each has under way. What
     /// they send meanwhile would overtake what they are told to send again.
     private var barred: [SubscriptionID: Int] = [:]
-    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of the member, for
-    /// that one raises the highest id that counts as settled.
+    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of a higher one of
+    /// the member, for that one raises the highest id that counts as settled.
     private var refused: [SubscriptionID: RefusedIDs] = [:]
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
@@ -260,11 +260,22 @@ package struct WriterQueue {
             inputs: inputs, refused: owed)
     }
 
+    /// Of each member only what lies below the highest id of it in the part: to whoever reads the log, all below the
+    /// highest id that it tells of is settled, and below a refused one others may still be waiting to be sent again.
     private mutating func takeOwed(for inputs: [Input]) -> [SubscriptionID: RefusedIDs] {
         guard !refused.isEmpty else { return [:] }
+        var highest: [SubscriptionID: Int64] = [:]
+        for ticket in inputs.map(\.ticket) {
+            guard let id = ticket.request, refused[ticket.subscription] != nil else { continue }
+            highest[ticket.subscription] = max(highest[ticket.subscription] ?? 0, id)
+        }
         var owed: [SubscriptionID: RefusedIDs] = [:]
-        for ticket in inputs.map(\.ticket) where ticket.request != nil {
-            if let ids = refused.removeValue(forKey: ticket.subscription) { owed[ticket.subscription] = ids }
+        for (subscription, highest) in highest {
+            guard let all = refused.removeValue(forKey: subscription) else { continue }
+            let below = all.ids.prefix { $0 < highest }
+            let above = all.ids.dropFirst(below.count)
+            if !below.isEmpty { owed[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(below)) }
+            if !above.isEmpty { refused[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(above)) }
         }
         return owed
     }

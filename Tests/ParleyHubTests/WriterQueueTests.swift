@@ -121,6 +121,23 @@ struct WriterQueueTests {
         #expect(next.nextBatch { 0 }[0].append.refused.isEmpty)
     }
 
+    @Test("a refused id waits for a higher one of its member, since a lower one may still be sent again")
+    func refusedAboveDeferred() {
+        var queue = WriterQueue()
+        queue.refuse(3, of: member(1), on: SubscriptionID(1))
+        queue.refuse(9, of: member(1), on: SubscriptionID(1))
+        _ = queue.enqueue(input("{4}", id: 4), room: room)
+        let first = queue.nextBatch { 0 }[0]
+        #expect(first.append.refused == [RefusedIDs(clientID: member(1), ids: [3])])
+        queue.finished(first)
+        _ = queue.enqueue(input("{5}", id: 5), room: room)
+        let second = queue.nextBatch { 0 }[0]
+        #expect(second.append.refused.isEmpty)
+        queue.finished(second)
+        _ = queue.enqueue(input("{10}", id: 10), room: room)
+        #expect(queue.nextBatch { 0 }[0].append.refused == [RefusedIDs(clientID: member(1), ids: [9])])
+    }
+
     @Test("the ids of a part that cannot be stored are told with what its members have waiting")
     func refusedPart() {
         var queue = WriterQueue()
