@@ -67,6 +67,8 @@ package struct WriterQueue {
     /// Refused ids of members that the log does not know of yet: they go with the next part that tells of a higher one of
     /// the member, for that one raises the highest id that counts as settled.
     private var refused: [SubscriptionID: RefusedIDs] = [:]
+    /// Of those in `refused`: they have ended and send nothing more than what they have waiting.
+    private var ended: Set<SubscriptionID> = []
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
     private var bytes = 0
@@ -172,8 +174,18 @@ package struct WriterQueue {
         owe([subscription: RefusedIDs(clientID: member, ids: [id])])
     }
 
-    /// The subscription has ended.
-    package mutating func forget(_ subscription: SubscriptionID) { refused[subscription] = nil }
+    /// The subscription has ended. What it has waiting is written still, and with it the ids that were refused before.
+    package mutating func forget(_ subscription: SubscriptionID) {
+        guard refused[subscription] != nil else { return }
+        ended.insert(subscription)
+        let hasMore = rooms.values.contains { $0.inputs.contains { $0.ticket.subscription == subscription } }
+        if !hasMore { forgetEnded([subscription]) }
+    }
+
+    private mutating func forgetEnded(_ subscriptions: some Sequence<SubscriptionID>) {
+        guard !ended.isEmpty else { return }
+        for subscription in subscriptions where ended.remove(subscription) != nil { refused[subscription] = nil }
+    }
 
     /// The part was not applied and is given up. Returns its inputs and what its members have waiting behind them, which
     /// must not be applied before them; the members are barred until `readmit`.
@@ -218,6 +230,7 @@ package struct WriterQueue {
         let removed = Array(inputs.filter { subscriptions.contains($0.ticket.subscription) })
         guard !removed.isEmpty else { return [] }
         rooms[room]?.inputs.removeAll { subscriptions.contains($0.ticket.subscription) }
+        forgetEnded(subscriptions)
         bytes -= removed.reduce(0) { $0 + $1.change.count }
         return removed
     }
@@ -252,6 +265,10 @@ package struct WriterQueue {
         }
         rooms[room] = state
         let owed = takeOwed(for: inputs)
+        if !ended.isEmpty {
+            let waiting = Set(state.inputs.map(\.ticket.subscription))
+            forgetEnded(Set(inputs.map(\.ticket.subscription)).subtracting(waiting))
+        }
         return Part(
             append: Append(
                 room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },

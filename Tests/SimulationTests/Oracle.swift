@@ -130,7 +130,8 @@ final class Oracle {
             if marks.refused.contains(id) {
                 if known.applied.contains(id) { fail("\(what) is told as refused and in the log") }
                 ids[member]?.refused.insert(id)
-            } else if !known.applied.contains(id), !known.givenUp.contains(id) {
+            } else if !known.applied.contains(id), !known.givenUp.contains(id), !known.refused.contains(id) {
+                // One whose refusal the client has heard need not be told again.
                 fail("\(what) is told as applied and not in the log")
             }
         }

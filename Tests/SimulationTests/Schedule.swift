@@ -99,7 +99,10 @@ final class Schedule {
 /// A server process: what is scheduled on it dies with it.
 final class SimulatedProcess {
     var isAlive = true
-    var pausedUntil: Schedule.Time = 0
+    private(set) var pausedUntil: Schedule.Time = 0
+
+    /// Never for shorter than before: what waits already would come behind what is scheduled later.
+    func pause(until time: Schedule.Time) { pausedUntil = max(pausedUntil, time) }
 }
 
 /// Hands things on in the order in which they were sent, each a little later.

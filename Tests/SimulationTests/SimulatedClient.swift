@@ -24,6 +24,8 @@ final class SimulatedClient {
         fileprivate(set) var position: Position?
         fileprivate(set) var isJoined = false
         fileprivate var isJoining = false
+        /// The place that the join under way has named: its answer continues that.
+        fileprivate var named: Position?
         fileprivate var isRetryDue = false
         fileprivate var lastID: Int64 = 0
         /// Ascending.
@@ -124,6 +126,7 @@ final class SimulatedClient {
     private func join(_ name: RoomID) {
         guard let room = rooms[name] else { return }
         rooms[name]?.isJoining = true
+        rooms[name]?.named = room.position
         let after = room.position.map { schedule.random.happens(50) ? ResumePoint.position($0) : .seq($0.seq) }
         socket?.request(.join(name, after: after))
     }
@@ -144,6 +147,8 @@ final class SimulatedClient {
     }
 
     private func send(_ pending: Pending, _ room: RoomID) {
+        schedule.note(
+            "\(name): sends \(pending.id)\(pending.isMalformed ? ", malformed," : "") to \(room) on socket \(socket?.serial ?? 0)")
         socket?.request(pending.isMalformed ? .malformed(room, pending.id) : .message(room, pending.id))
     }
 
@@ -200,7 +205,7 @@ final class SimulatedClient {
         }
         room.isJoined = true
         room.isJoining = false
-        if let position = room.position {
+        if let position = room.named {
             if snapshot.continuity != .continues {
                 world.oracle.fail("\(self.name) is told to drop its copy of \(name)")
             }
@@ -225,9 +230,11 @@ final class SimulatedClient {
             }
             take(room, from: from, to: to, position, body, after: end)
         case .ack(let room, let id):
+            schedule.note("\(name): ack for \(id) of \(room)")
             world.oracle.acknowledged(id, of: name, in: room)
             rooms[room]?.pending.removeAll { $0.id == id }
         case .error(let room, let id, let code, let isTemporary):
+            schedule.note("\(name): \(code) for \(id) of \(room)")
             if isTemporary {
                 guard let index = rooms[room]?.pending.firstIndex(where: { $0.id == id }) else { return }
                 rooms[room]?.pending[index].fate = .deferred

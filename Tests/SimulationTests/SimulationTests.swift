@@ -7,7 +7,7 @@ import Testing
 struct SimulationTests {
     private static let seed = ProcessInfo.processInfo.environment["PARLEY_SEED"].flatMap { UInt64($0) }
     /// A debug build does about that many in ten seconds.
-    private static let runs: UInt64 = 500
+    private static let runs: UInt64 = 1_000
 
     @Test("without faults, one node and one room: all is applied and shown")
     func calm() {

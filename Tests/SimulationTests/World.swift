@@ -169,7 +169,7 @@ final class World {
         case ..<56:
             let time = schedule.random.pick(50_000...(schedule.random.happens(30) ? 5_000_000 : 600_000))
             schedule.note("node \(node.index) is paused for \(time / 1_000) ms")
-            node.process.pausedUntil = schedule.now + time
+            node.process.pause(until: schedule.now + time)
         case ..<64:
             let time = schedule.random.pick(20_000...(schedule.random.happens(50) ? 2_500_000 : 300_000))
             schedule.note("the database is away for \(time / 1_000) ms")
@@ -203,7 +203,6 @@ final class World {
         isFaulty = false
         database.downUntil = 0
         for number in database.rooms.keys { database.rooms[number]?.lockedUntil = 0 }
-        for node in nodes { node.process.pausedUntil = min(node.process.pausedUntil, schedule.now + 1_000_000) }
         // A client on a node that is paused gives its socket up.
         for client in clients { schedule.after(100_000...1_000_000) { client.lose() } }
     }
