@@ -116,6 +116,10 @@ let package = Package(
             dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
             swiftSettings: strict),
         .testTarget(
+            name: "SimulationTests",
+            dependencies: ["ParleyHub", "ParleyPostgres", "ParleyMemory", "ParleyWire", "ParleyCore", nio],
+            swiftSettings: strict),
+        .testTarget(
             name: "ParleyGatewayTests",
             dependencies: [
                 "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded,
@@ -166,6 +170,8 @@ if Context.environment["PARLEY_ONLY_PURE"] != nil {
         "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "ParleyMemory",
         "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests",
         "ParleyMemoryTests", "ParleyClient", "ParleyClientTests",
+        // For the watches of the feed and of silence, which the simulation drives.
+        "SimulationTests", "ParleyPostgres", "ParleySchema", "CLibpq",
     ]
     package.targets.removeAll { !pure.contains($0.name) }
     package.products.removeAll()

@@ -118,12 +118,10 @@ extension Hub {
                 let isDone = await askHome(of: fetch.room) { $0.sendRecent(fetch) }
                 guard isDone != true else { return }
                 let reads = try await store.readLog([LogCursor(room: fetch.room, after: fetch.after)])
-                let runs = reads.first?.runs.compactMap { $0.suffix(after: fetch.after) } ?? []
-                guard let first = runs.first, first.from == fetch.after + 1 else { return try await reset(fetch) }
-                let page = RunCut(bytesMax: settings.updateBytesMax, takesOne: true).oldestWhole(of: runs)
-                let end = page.last?.end ?? first.end
-                let frame = ServerFrame.update(roomID: fetch.roomID, runs: page, position: end)
-                post(.page(Delivery.Page(fetch: fetch, to: end.seq, isAll: false, frames: [frame])), to: fetch.loop)
+                guard let page = Delivery.Page(reads.first, for: fetch, limits: settings.limits) else {
+                    return try await reset(fetch)
+                }
+                post(.page(page), to: fetch.loop)
             } catch {
                 post(.pageFailed(fetch), to: fetch.loop)
             }

@@ -15,7 +15,9 @@ package struct HubSettings: Sendable {
     package var framed: @Sendable (ByteBuffer) -> ByteBuffer = { $0 }
 
     package init() {}
+}
 
+extension Limits {
     /// What of a frame is left for changes, beside names, numbers and brackets.
-    package var updateBytesMax: Int { limits.serverFrameBytes - 1_024 }
+    var updateBytes: Int { serverFrameBytes - 1_024 }
 }

@@ -1,6 +1,5 @@
 import NIOCore
 import ParleyCore
-import ParleyWire
 
 /// What the homes of this shard say: to all who are in a room, or to one who is behind.
 extension HubShard {
@@ -32,45 +31,17 @@ extension HubShard {
     }
 
     private func flush(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
-        if home.roster.hasNews { flushPresence(home, room, interest) }
-        let signals = home.takeSignals()
-        if !signals.isEmpty {
-            let frame = ServerFrame.signals(roomID: home.id, signals)
-            post(.signals(room, framed: hub.settings.framed(frame)), interest)
+        for delivery in home.speak(room, limits: hub.settings.limits, framed: hub.settings.framed) {
+            if case .update = delivery { hub.observe(.updated) }
+            post(delivery, interest)
         }
-        guard let update = home.takeUpdate(bytesMax: hub.settings.updateBytesMax), let first = update.runs.first
-        else { return }
-        hub.observe(.updated)
-        let frame = ServerFrame.update(roomID: home.id, runs: update.runs, position: update.end)
-        post(.update(room, from: first.from, to: update.end.seq, framed: hub.settings.framed(frame)), interest)
-    }
-
-    private func flushPresence(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
-        let frames = PresenceFrames(home, limits: hub.settings.limits)
-        let news = home.takeNews(bytesMax: frames.bytesMax)
-        let presence = Delivery.Presence(
-            room: room, from: news.from, to: news.to, onlyAbout: news.onlyClient,
-            framed: frames.telling(news).map(hub.settings.framed))
-        post(.presence(presence), interest)
     }
 
     /// Brings a subscription up to what was broadcast, from the recent past. From then on the broadcasts continue it: they
     /// go the same way, behind this. False when only the log has what is missing.
     func sendRecent(_ fetch: Fetch) -> Bool {
-        guard let home = residences[fetch.room]?.home, home.flushed.seq >= fetch.after,
-            let runs = home.broadcast(after: fetch.after)
-        else { return false }
-        var page = Delivery.Page(fetch: fetch, to: home.flushed.seq, isAll: true, frames: [])
-        page.rosterSeq = fetch.rosterSeq
-        if let rosterSeq = fetch.rosterSeq, rosterSeq < home.roster.told {
-            let frames = PresenceFrames(home, limits: hub.settings.limits)
-            let news = home.roster.news(after: rosterSeq, bytesMax: frames.bytesMax)
-            page.rosterSeq = news.to
-            page.hasMorePresence = news.hasMore
-            if news.onlyClient != fetch.clientID { page.frames = frames.telling(news) }
-        }
-        if !runs.isEmpty {
-            page.frames.append(ServerFrame.update(roomID: home.id, runs: runs, position: home.flushed))
+        guard let page = residences[fetch.room]?.home?.page(for: fetch, limits: hub.settings.limits) else {
+            return false
         }
         hub.post(.page(page), to: fetch.loop)
         return true

@@ -47,12 +47,7 @@ package final class HubShard {
     }
 
     /// A join is under way: updates wait for its reply.
-    package func suspend(_ subscription: Subscription) {
-        switch subscription.flow {
-        case .live(let seq), .behind(let seq, _): subscription.flow = .suspended(after: seq)
-        case .suspended: break
-        }
-    }
+    package func suspend(_ subscription: Subscription) { subscription.suspend() }
 
     /// The join failed: what flowed before goes on from where it stood.
     package func resumeAfterFailedJoin(_ subscription: Subscription) {
@@ -62,18 +57,14 @@ package final class HubShard {
 
     /// The client was told everything up to `seq`, and of the roster as it was at `rosterSeq`; the rest follows.
     package func resume(_ subscription: Subscription, after seq: Seq, rosterSeq: Int64) {
-        subscription.rosterSeq = rosterSeq
-        subscription.flow = .behind(after: seq, fetch: nil)
+        subscription.resume(after: seq, rosterSeq: rosterSeq)
         catchUp(subscription)
     }
 
     /// The client was told of members as they were at `rosterSeq`: what it had heard of later steps before that is said
     /// again.
     package func toldMembers(_ subscription: Subscription, at rosterSeq: Int64) {
-        guard rosterSeq < subscription.rosterSeq else { return }
-        subscription.rosterSeq = rosterSeq
-        subscription.missedPresence = true
-        catchUp(subscription)
+        if subscription.toldMembers(at: rosterSeq) { catchUp(subscription) }
     }
 
     /// The member's leave is under way: what is said of the roster does not reach it.
@@ -115,10 +106,7 @@ package final class HubShard {
     }
 
     private func catchUp(_ subscription: Subscription) {
-        guard let seq = subscription.needsPage, !subscription.sink.isCongested else { return }
-        let fetch = subscription.nextFetch(after: seq, loop: index)
-        subscription.flow = .behind(after: seq, fetch: fetch)
-        hub.fetchPage(fetch)
+        if let fetch = subscription.startFetch(loop: index) { hub.fetchPage(fetch) }
     }
 
     // MARK: - Deliveries to this loop
@@ -140,17 +128,10 @@ package final class HubShard {
 
     private func broadcast(_ room: RoomNumber, from: Seq, to: Seq, _ framed: ByteBuffer) {
         for subscription in locals[room] ?? [] {
-            guard case .live(let after) = subscription.flow else { continue }
-            if after != from - 1 {
-                // The room's home went on across a hole of the log: only a page, or a reset, can say what is there.
-                subscription.flow = .behind(after: after, fetch: nil)
-                catchUp(subscription)
-            } else if subscription.sink.isCongested {
-                subscription.flow = .behind(after: after, fetch: nil)
-                hub.observe(.subscriptionFellBehind)
-            } else {
-                subscription.flow = .live(after: to)
-                subscription.sink.send(shared: framed)
+            switch subscription.heard(from: from, to: to, framed) {
+            case .passed: break
+            case .missesSome: catchUp(subscription)
+            case .fellBehind: hub.observe(.subscriptionFellBehind)
             }
         }
     }
@@ -162,46 +143,16 @@ package final class HubShard {
     }
 
     private func tell(_ presence: Delivery.Presence) {
-        for subscription in locals[presence.room] ?? []
-        where !subscription.isSuspended && subscription.wantsPresence && !subscription.isLeaving
-            && subscription.rosterSeq < presence.to
-        {
-            if subscription.rosterSeq < presence.from || subscription.sink.isCongested {
-                subscription.missedPresence = true
-                // Whoever is behind has a page before it anyway.
-                if case .live = subscription.flow { catchUp(subscription) }
-            } else {
-                subscription.rosterSeq = presence.to
-                guard subscription.clientID != presence.onlyAbout else { continue }
-                for framed in presence.framed { subscription.sink.send(shared: framed) }
-            }
-        }
+        for subscription in locals[presence.room] ?? [] where subscription.heard(presence) { catchUp(subscription) }
     }
 
     private func received(_ page: Delivery.Page) {
-        guard let subscription = waiting(for: page.fetch) else { return }
-        subscription.backoff.reset()
-        for frame in page.frames { subscription.sink.send(frame) }
-        // What was held back before the page came was said before the page was made. A page of members may have taken the
-        // client further back than this one begins.
-        if let rosterSeq = page.rosterSeq, let known = page.fetch.rosterSeq, known <= subscription.rosterSeq {
-            subscription.rosterSeq = max(subscription.rosterSeq, rosterSeq)
-            subscription.missedPresence = page.hasMorePresence
-        }
-        subscription.flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, fetch: nil)
+        guard let subscription = subscriptions[page.fetch.subscription], subscription.received(page) else { return }
         catchUp(subscription)
     }
 
-    /// nil when nobody waits for this answer any more.
-    private func waiting(for fetch: Fetch) -> Subscription? {
-        guard let subscription = subscriptions[fetch.subscription], case .behind(_, fetch) = subscription.flow
-        else { return nil }
-        return subscription
-    }
-
     private func failed(_ fetch: Fetch) {
-        guard let subscription = waiting(for: fetch) else { return }
-        subscription.flow = .behind(after: subscription.seen, fetch: nil)
+        guard let subscription = subscriptions[fetch.subscription], subscription.failed(fetch) else { return }
         loop.assumeIsolated().scheduleTask(in: subscription.nextAttempt()) { [weak subscription, weak self] in
             guard let subscription, let self else { return }
             self.catchUp(subscription)
@@ -209,22 +160,14 @@ package final class HubShard {
     }
 
     private func reset(_ fetch: Fetch, to: Seq, _ rosterSeq: Int64, _ frame: ByteBuffer) {
-        guard let subscription = waiting(for: fetch) else { return }
-        subscription.sink.send(frame)
-        // The frame may be older than what the client has heard of the roster meanwhile; the next page makes up for that.
-        subscription.rosterSeq = rosterSeq
-        subscription.flow = .behind(after: to, fetch: nil)
+        guard let subscription = subscriptions[fetch.subscription],
+            subscription.received(resetTo: to, rosterSeq: rosterSeq, frame, for: fetch)
+        else { return }
         catchUp(subscription)
     }
 
     private func moved(_ members: Set<ClientID>, of room: RoomNumber, _ claim: Int64, _ tickets: [Ticket]) {
-        for subscription in locals[room] ?? [] where subscription.claim < claim {
-            if members.contains(subscription.clientID) {
-                subscription.sink.endForTakeover()
-            } else {
-                subscription.claim = claim
-            }
-        }
+        for subscription in locals[room] ?? [] { subscription.moved(members, claim: claim) }
         hub.writer.readmit(Set(tickets.map(\.subscription)))
     }
 

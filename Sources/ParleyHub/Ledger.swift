@@ -121,7 +121,7 @@ package struct Ledger {
     /// The request with `id` was not applied, and the client is to send it again. True when it was told so already.
     package mutating func returned(_ id: Int64) -> Bool {
         let flight = inFlight.removeValue(forKey: id)
-        remember(id)
+        remember(id, isApplied: false)
         return flight == .open
     }
 
@@ -133,7 +133,7 @@ package struct Ledger {
         case .first, .repeated: break
         }
         inFlight[id] = .open
-        remember(id)
+        remember(id, isApplied: false)
         return true
     }
 
@@ -142,7 +142,7 @@ package struct Ledger {
 
     private mutating func admit(_ id: Int64) -> Verdict {
         guard inFlight.count < inFlightMax else {
-            remember(id)
+            remember(id, isApplied: false)
             return .refuse(
                 RequestError(
                     .rateLimited, "\(inFlightMax) requests to this room are unanswered; send \(id) again later"))
@@ -154,16 +154,18 @@ package struct Ledger {
 
     private mutating func holdBack(_ id: Int64) -> Verdict {
         guard deferred.count < Self.deferredMax else { return .flood }
-        remember(id)
+        // Of what is neither in flight nor deferred, all up to the highest settled id is settled.
+        let isApplied = inFlight[id] == nil && id <= settled.lastID && !settled.refused.contains(id)
+        remember(id, isApplied: isApplied)
         return .refuse(
             RequestError(.unavailable, "earlier requests to this room are to be sent again first, the lowest id first"))
     }
 
-    private mutating func remember(_ id: Int64) {
+    /// Does nothing when the id is deferred already.
+    private mutating func remember(_ id: Int64, isApplied: Bool) {
         highest = max(highest, id)
         let index = deferred.firstIndex { $0.id >= id } ?? deferred.count
         if index < deferred.count, deferred[index].id == id { return }
-        let isApplied = inFlight[id] == nil && id <= settled.lastID && !settled.refused.contains(id)
         deferred.insert(Deferred(id: id, isApplied: isApplied), at: index)
     }
 }

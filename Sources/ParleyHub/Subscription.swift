@@ -50,7 +50,7 @@ package final class Subscription {
     var isLeaving = false
     /// Presence frames did not reach the client.
     var missedPresence = false
-    private var lastFetch: UInt64 = 0
+    var lastFetch: UInt64 = 0
     /// Between pages that cannot be read.
     var backoff: Backoff
     /// Called once, as soon as nothing is in flight.
@@ -94,14 +94,6 @@ package final class Subscription {
         }
     }
 
-    /// Another question for what comes after `seq`. `loop`: the one on which the subscription lives.
-    func nextFetch(after seq: Seq, loop: Int) -> Fetch {
-        lastFetch += 1
-        return Fetch(
-            subscription: id, number: lastFetch, loop: loop, clientID: clientID, room: room, roomID: roomID, after: seq,
-            rosterSeq: wantsPresence ? rosterSeq : nil)
-    }
-
     /// How long to wait before a page is asked for that could not be read.
     func nextAttempt() -> TimeAmount {
         var generator = SystemRandomNumberGenerator()
@@ -118,15 +110,6 @@ package final class Subscription {
         switch flow {
         case .suspended: true
         case .live, .behind: false
-        }
-    }
-
-    /// After what a page is wanted; nil when the client has everything, or gets it anyway.
-    var needsPage: Seq? {
-        switch flow {
-        case .behind(let after, nil): after
-        case .live(let after): missedPresence && wantsPresence ? after : nil
-        case .suspended, .behind(_, .some): nil
         }
     }
 

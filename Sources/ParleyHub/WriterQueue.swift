@@ -68,9 +68,11 @@ package struct WriterQueue {
     /// Members of whom something was given up, until their loops know of it; how many answers each has under way. What
     /// they send meanwhile would overtake what they are told to send again.
     private var barred: [SubscriptionID: Int] = [:]
-    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of the member, for
-    /// that one raises the highest id that counts as settled.
+    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of a higher one of
+    /// the member, for that one raises the highest id that counts as settled.
     private var refused: [SubscriptionID: RefusedIDs] = [:]
+    /// Of those in `refused`: they have ended and send nothing more than what they have waiting.
+    private var ended: Set<SubscriptionID> = []
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
     private var bytes = 0
@@ -171,25 +173,24 @@ package struct WriterQueue {
         finished(part)
     }
 
-    /// The part was judged. Returns what was accepted of it, as it stands in the log, and what was refused, with why.
+    /// The part was judged; `finished` is to follow. Returns what was accepted of it, as it stands in the log, and what was
+    /// refused, with why. The chunk tells of the refused ids below an accepted one of the same member.
     package mutating func judged(_ part: Part, _ verdicts: [Verdict]) -> (accepted: Part, refused: [(Input, Verdict)]) {
         var accepted = part
-        accepted.inputs = []
-        var refused: [(Input, Verdict)] = []
-        for (input, verdict) in zip(part.inputs, verdicts) {
-            guard verdict != .accepted else {
-                accepted.inputs.append(input)
-                continue
-            }
-            refused.append((input, verdict))
-            guard let id = input.ticket.request else { continue }
+        accepted.inputs = zip(part.inputs, verdicts).filter { $1 == .accepted }.map(\.0)
+        var highest: [SubscriptionID: Int64] = [:]
+        for ticket in accepted.inputs.map(\.ticket) {
+            highest[ticket.subscription] = max(highest[ticket.subscription] ?? 0, ticket.request ?? 0)
+        }
+        let refused = zip(part.inputs, verdicts).filter { $1 != .accepted }.map { ($0, $1) }
+        for (input, _) in refused {
+            guard let id = input.ticket.request, id > highest[input.ticket.subscription] ?? 0 else { continue }
             refuse(id, of: input.member, on: input.ticket.subscription)
         }
         // With nothing accepted there is no chunk that could have told of them.
         if accepted.inputs.isEmpty { owe(part.refused) }
         accepted.append.count = accepted.inputs.count
         accepted.append.body = Array(accepted.inputs.map(\.change).joined(separator: [UInt8(ascii: ",")]))
-        finished(part)
         return (accepted, refused)
     }
 
@@ -198,8 +199,18 @@ package struct WriterQueue {
         owe([subscription: RefusedIDs(clientID: member, ids: [id])])
     }
 
-    /// The subscription has ended.
-    package mutating func forget(_ subscription: SubscriptionID) { refused[subscription] = nil }
+    /// The subscription has ended. What it has waiting is written still, and with it the ids that were refused before.
+    package mutating func forget(_ subscription: SubscriptionID) {
+        guard refused[subscription] != nil else { return }
+        ended.insert(subscription)
+        let hasMore = rooms.values.contains { $0.inputs.contains { $0.ticket.subscription == subscription } }
+        if !hasMore { forgetEnded([subscription]) }
+    }
+
+    private mutating func forgetEnded(_ subscriptions: some Sequence<SubscriptionID>) {
+        guard !ended.isEmpty else { return }
+        for subscription in subscriptions where ended.remove(subscription) != nil { refused[subscription] = nil }
+    }
 
     /// The part was not applied and is given up. Returns its inputs and what its members have waiting behind them, which
     /// must not be applied before them; the members are barred until `readmit`.
@@ -244,6 +255,7 @@ package struct WriterQueue {
         let removed = Array(inputs.filter { subscriptions.contains($0.ticket.subscription) })
         guard !removed.isEmpty else { return [] }
         rooms[room]?.inputs.removeAll { subscriptions.contains($0.ticket.subscription) }
+        forgetEnded(subscriptions)
         bytes -= removed.reduce(0) { $0 + $1.change.count }
         return removed
     }
@@ -278,6 +290,10 @@ package struct WriterQueue {
         }
         rooms[room] = state
         let owed = takeOwed(for: inputs)
+        if !ended.isEmpty {
+            let waiting = Set(state.inputs.map(\.ticket.subscription))
+            forgetEnded(Set(inputs.map(\.ticket.subscription)).subtracting(waiting))
+        }
         return Part(
             append: Append(
                 room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },
@@ -292,11 +308,22 @@ package struct WriterQueue {
         return inputs.map { JudgedInput(change: $0.change, set: $0.set) }
     }
 
+    /// Of each member only what lies below the highest id of it in the part: to whoever reads the log, all below the
+    /// highest id that it tells of is settled, and below a refused one others may still be waiting to be sent again.
     private mutating func takeOwed(for inputs: [Input]) -> [SubscriptionID: RefusedIDs] {
         guard !refused.isEmpty else { return [:] }
+        var highest: [SubscriptionID: Int64] = [:]
+        for ticket in inputs.map(\.ticket) {
+            guard let id = ticket.request, refused[ticket.subscription] != nil else { continue }
+            highest[ticket.subscription] = max(highest[ticket.subscription] ?? 0, id)
+        }
         var owed: [SubscriptionID: RefusedIDs] = [:]
-        for ticket in inputs.map(\.ticket) where ticket.request != nil {
-            if let ids = refused.removeValue(forKey: ticket.subscription) { owed[ticket.subscription] = ids }
+        for (subscription, highest) in highest {
+            guard let all = refused.removeValue(forKey: subscription) else { continue }
+            let below = all.ids.prefix { $0 < highest }
+            let above = all.ids.dropFirst(below.count)
+            if !below.isEmpty { owed[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(below)) }
+            if !above.isEmpty { refused[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(above)) }
         }
         return owed
     }

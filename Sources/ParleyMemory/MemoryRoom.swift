@@ -99,6 +99,14 @@ struct MemoryRoom {
             if verdict == .accepted { changes.append(input.change) }
             verdicts.append(verdict)
         }
+        let heads = zip(inputs, verdicts).compactMap { input, verdict in
+            ChangeHead(input.change).map { (head: $0, isAccepted: verdict == .accepted) }
+        }
+        for (head, isAccepted) in heads where !isAccepted {
+            guard let id = head.id else { continue }
+            let isBelow = heads.contains { $0.isAccepted && $0.head.clientID == head.clientID && $0.head.id ?? 0 > id }
+            if isBelow { accepted.refused.append(RefusedIDs(clientID: head.clientID, ids: [id])) }
+        }
         accepted.count = changes.count
         accepted.body = Array(changes.joined(separator: [UInt8(ascii: ",")]))
         return .judged(base: changes.isEmpty ? lastSeq : write(accepted), verdicts: verdicts)

@@ -118,6 +118,23 @@ struct LedgerTests {
         #expect(ledger.received(1) == .duplicate)
     }
 
+    @Test("an id that came back is not taken for applied since a higher one was refused meanwhile")
+    func returnedBelowRefused() {
+        var ledger = ledger()
+        for id: Int64 in 1...5 { _ = ledger.received(id) }
+        #expect(ledger.malformed(9) == true)
+        #expect(ledger.returned(1) == false)
+        #expect(ledger.received(1) == .submit, "it was in flight when 9 was refused")
+        for id: Int64 in 2...4 { _ = ledger.returned(id) }
+        #expect(ledger.received(2) == .submit)
+        #expect(ledger.received(3) == .submit)
+        #expect(ledger.received(4) == .submit)
+        #expect(code(ledger.received(5)) == .rateLimited)
+        #expect(code(ledger.received(5)) == .rateLimited)
+        _ = ledger.applied(1)
+        #expect(ledger.received(5) == .submit, "it was turned away when 9 was refused")
+    }
+
     @Test("more than the bound in flight is rate limited and remembered")
     func rateLimited() {
         var ledger = ledger()

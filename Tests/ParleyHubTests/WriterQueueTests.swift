@@ -121,6 +121,40 @@ struct WriterQueueTests {
         #expect(next.nextBatch { 0 }[0].append.refused.isEmpty)
     }
 
+    @Test("a refused id waits for a higher one of its member, since a lower one may still be sent again")
+    func refusedAboveDeferred() {
+        var queue = WriterQueue()
+        queue.refuse(3, of: member(1), on: SubscriptionID(1))
+        queue.refuse(9, of: member(1), on: SubscriptionID(1))
+        _ = queue.enqueue(input("{4}", id: 4), room: room)
+        let first = queue.nextBatch { 0 }[0]
+        #expect(first.append.refused == [RefusedIDs(clientID: member(1), ids: [3])])
+        queue.finished(first)
+        _ = queue.enqueue(input("{5}", id: 5), room: room)
+        let second = queue.nextBatch { 0 }[0]
+        #expect(second.append.refused.isEmpty)
+        queue.finished(second)
+        _ = queue.enqueue(input("{10}", id: 10), room: room)
+        #expect(queue.nextBatch { 0 }[0].append.refused == [RefusedIDs(clientID: member(1), ids: [9])])
+    }
+
+    @Test("refused ids outlive their socket with what it has waiting, and no longer")
+    func refusedOfEnded() {
+        var queue = WriterQueue()
+        queue.refuse(1, of: member(1), on: SubscriptionID(1))
+        _ = queue.enqueue(input("{2}", id: 2), room: room)
+        queue.refuse(3, of: member(1), on: SubscriptionID(1))
+        queue.forget(SubscriptionID(1))
+        let part = queue.nextBatch { 0 }[0]
+        #expect(part.append.refused == [RefusedIDs(clientID: member(1), ids: [1])])
+        queue.putBack(part, to: .together)
+        let again = queue.nextBatch { 0 }[0]
+        #expect(again.append.refused == [RefusedIDs(clientID: member(1), ids: [1])])
+        queue.finished(again)
+        _ = queue.enqueue(input("{4}", id: 4), room: room)
+        #expect(queue.nextBatch { 0 }[0].append.refused.isEmpty, "nothing is remembered of it")
+    }
+
     @Test("the ids of a part that cannot be stored are told with what its members have waiting")
     func refusedPart() {
         var queue = WriterQueue()

@@ -50,6 +50,19 @@ extension RoomStoreBehaviour {
             #expect(snapshot.head.seq == 3)
             #expect(snapshot.runs.flatMap(\.changes).count == 3)
         },
+        RoomStoreBehaviour("a refused id below an accepted one of the same batch is known to whoever takes the member over") {
+            store in
+            let room = try await StoreRoom(store)
+            let ann = SessionIdentity(key: SessionIdentity.made().key, clientID: ClientID("ann")!)
+            _ = try await room.enroll(ann)
+            let inputs = [
+                input(4, [("a", "1")]), input(5, [("a", "2")], when: [("a", 9)]), input(6, [("a", "3")]),
+                input(7, [("a", "4")], when: [("a", 9)]),
+            ]
+            _ = try await judge(inputs, in: room, of: store)
+            _ = try await room.withdraw(ann)
+            #expect(try await room.enroll(ann).marks == Marks(lastID: 6, refused: [5]))
+        },
         RoomStoreBehaviour("of inputs that are all refused nothing is written") { store in
             let room = try await StoreRoom(store)
             let outcome = try await judge([input(1, [("a", "1")], when: [("a", 9)])], in: room, of: store)

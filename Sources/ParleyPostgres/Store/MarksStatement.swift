@@ -80,7 +80,7 @@ enum MarksStatement {
     }
 }
 
-/// The column `refused` of the log: `client=3,5 other=7`.
+/// The column `refused` of the log: `client=3,5 other=7`, where a client may stand more than once.
 enum RefusedList {
     /// nil for none.
     static func text(_ refused: [RefusedIDs]) -> String? {
@@ -91,12 +91,10 @@ enum RefusedList {
     }
 
     static func ids(of client: String, in text: String) -> [Int64] {
-        for entry in text.split(separator: " ") {
+        text.split(separator: " ").flatMap { entry in
             let sides = entry.split(separator: "=", maxSplits: 1)
-            guard sides.count == 2, sides[0] == client else { continue }
-            return ids(sides[1])
+            return sides.count == 2 && sides[0] == client ? ids(sides[1]) : []
         }
-        return []
     }
 
     static func ids(_ list: some StringProtocol) -> [Int64] { list.split(separator: ",").compactMap { Int64($0) } }

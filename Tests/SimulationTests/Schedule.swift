@@ -1,0 +1,128 @@
+import NIOCore
+
+/// Virtual time, and what is to happen when. All chance comes from here, so that a seed is a run.
+final class Schedule {
+    /// Microseconds.
+    typealias Time = Int64
+
+    private struct Event {
+        let time: Time
+        let serial: UInt64
+        let process: SimulatedProcess?
+        let action: () -> Void
+
+        static func < (a: Event, b: Event) -> Bool { (a.time, a.serial) < (b.time, b.serial) }
+    }
+
+    private(set) var now: Time = 0
+    var random: SplitMix64
+    private(set) var trace: [String] = []
+    private(set) var count = 0
+    /// A fingerprint of the run: the same seed must give the same one.
+    private(set) var fingerprint: UInt64 = 0
+    private let isTracing: Bool
+    private let base = ContinuousClock.now
+    private var heap: [Event] = []
+    private var lastSerial: UInt64 = 0
+
+    init(seed: UInt64, isTracing: Bool) {
+        random = SplitMix64(seed: seed)
+        self.isTracing = isTracing
+    }
+
+    var instant: ContinuousClock.Instant { base + .microseconds(now) }
+    /// Not zero at the start: nothing of a deadline lies before it.
+    var deadline: NIODeadline { .uptimeNanoseconds(UInt64(now) * 1_000 + 1_000_000_000) }
+
+    /// What a process is to do waits while it is paused, and never happens when it is gone.
+    func after(_ delay: Time, on process: SimulatedProcess? = nil, _ action: @escaping () -> Void) {
+        lastSerial += 1
+        push(Event(time: now + delay, serial: lastSerial, process: process, action: action))
+    }
+
+    func after(_ range: ClosedRange<Time>, on process: SimulatedProcess? = nil, _ action: @escaping () -> Void) {
+        after(random.pick(range), on: process, action)
+    }
+
+    /// False when there is nothing left to happen until `end`.
+    func step(until end: Time) -> Bool {
+        guard let next = heap.first, next.time <= end else {
+            now = max(now, end)
+            return false
+        }
+        pop()
+        if let process = next.process {
+            guard process.isAlive else { return true }
+            guard process.pausedUntil <= next.time else {
+                push(Event(time: process.pausedUntil, serial: next.serial, process: process, action: next.action))
+                return true
+            }
+        }
+        now = next.time
+        count += 1
+        next.action()
+        fingerprint = fingerprint &* 31 &+ UInt64(bitPattern: now)
+        return true
+    }
+
+    func note(_ text: @autoclosure () -> String) {
+        if isTracing { trace.append("\(Double(now) / 1_000) ms  \(text())") }
+    }
+
+    private func push(_ event: Event) {
+        heap.append(event)
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child] < heap[parent] else { break }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    private func pop() {
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
+                least = child
+            }
+            guard least != parent else { return }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+    }
+}
+
+/// A server process: what is scheduled on it dies with it.
+final class SimulatedProcess {
+    var isAlive = true
+    private(set) var pausedUntil: Schedule.Time = 0
+
+    /// Never for shorter than before: what waits already would come behind what is scheduled later.
+    func pause(until time: Schedule.Time) { pausedUntil = max(pausedUntil, time) }
+}
+
+/// Hands things on in the order in which they were sent, each a little later.
+final class Channel {
+    private let schedule: Schedule
+    private let process: SimulatedProcess?
+    private let delay: ClosedRange<Schedule.Time>
+    private var last: Schedule.Time = 0
+
+    init(_ schedule: Schedule, to process: SimulatedProcess?, delay: ClosedRange<Schedule.Time>) {
+        self.schedule = schedule
+        self.process = process
+        self.delay = delay
+    }
+
+    func send(_ action: @escaping () -> Void) {
+        last = max(last, schedule.now + schedule.random.pick(delay))
+        schedule.after(last - schedule.now, on: process, action)
+    }
+
+    /// Nothing arrives before that time.
+    func hold(until time: Schedule.Time) { last = max(last, time) }
+}
