@@ -30,6 +30,7 @@ DECLARE
     place integer;
     found_values text;
     found_versions text;
+    refused_places integer[];
 BEGIN
     UPDATE parley.writer w
     SET last_batch = batch, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -63,6 +64,7 @@ BEGIN
         FROM parley.room_value v WHERE v.room_no = room;
         at := room_seq;
         accepted := '{}';
+        refused_places := '{}';
         FOR n IN 1..counts[i] LOOP
             place := passed - counts[i] + n;
             IF sets[place] IS NOT NULL THEN
@@ -75,6 +77,7 @@ BEGIN
                     HAVING bool_or(COALESCE(v.seq, 0) <> c.value::bigint);
                     IF FOUND THEN
                         RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions;
+                        refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
                 END IF;
@@ -86,6 +89,7 @@ BEGIN
                 LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
                 IF bytes_after > values_bytes_max AND bytes_after > bytes THEN
                     RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                    refused_places := refused_places || place;
                     CONTINUE;
                 END IF;
                 DELETE FROM parley.room_value v
@@ -103,8 +107,18 @@ BEGIN
         END LOOP;
         IF at > room_seq THEN
             UPDATE parley.room r SET last_seq = at WHERE r.room_no = room;
+            -- Below an id that is accepted here all are settled: the log has to tell of those that were refused.
             INSERT INTO parley.update_log (room_no, last_seq, first_seq, tag, refused, body)
-            VALUES (room, at, room_seq + 1, tags[i], refused[i], array_to_string(accepted, ','));
+            VALUES (room, at, room_seq + 1, tags[i], NULLIF(concat_ws(' ', refused[i], (
+                SELECT string_agg(q.client_id || '=' || q.id, ' ' ORDER BY q.id)
+                FROM (
+                    SELECT changes[p]::json ->> 'clientId' AS client_id, (changes[p]::json ->> 'id')::bigint AS id
+                    FROM unnest(refused_places) p
+                ) q
+                WHERE EXISTS (
+                    SELECT FROM unnest(accepted) a(change)
+                    WHERE a.change::json ->> 'clientId' = q.client_id AND (a.change::json ->> 'id')::bigint > q.id)
+            )), ''), array_to_string(accepted, ','));
         END IF;
         RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text;
     END LOOP;

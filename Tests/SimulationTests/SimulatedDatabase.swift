@@ -96,7 +96,7 @@ final class SimulatedDatabase {
             appends.map { append in
                 guard var room = rooms[append.room], room.lockedUntil <= schedule.now else { return nil }
                 guard room.claim == append.claim else { return .moved(claim: room.claim, members: []) }
-                let base = room.memory.append(append)
+                guard case .applied(let base) = room.memory.append(append) else { return nil }
                 rooms[append.room] = room
                 schedule.note("database: \(append.room) \(base + 1)...\(room.memory.lastSeq) by writer \(term.writer)")
                 oracle.appended(append, base: base)

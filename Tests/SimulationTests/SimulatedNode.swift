@@ -161,6 +161,7 @@ final class SimulatedNode {
             for subscription in locals[presence.room] ?? [] where subscription.heard(presence) {
                 catchUp(subscription)
             }
+        case .signals: break
         case .page(let page):
             guard let subscription = subscriptions[page.fetch.subscription], subscription.received(page) else {
                 return

@@ -202,7 +202,7 @@ final class SimulatedSocket: FrameSink {
         case .flood: return endForFlood()
         }
         let change = encodedChange(
-            clientID: session.clientID, userID: nil, id: id, at: serial, message: Array(String(id).utf8))
+            clientID: session.clientID, userID: nil, id: id, at: serial, .message(Array(String(id).utf8)))
         guard !node.writer.enqueue(change, request: id, of: subscription) else { return }
         subscription.notTaken(id)
         refuse(RequestError(.unavailable, "the writer takes nothing"), id, room)

@@ -50,7 +50,9 @@ extension RoomStoreBehaviour {
             #expect(snapshot.head.seq == 3)
             #expect(snapshot.runs.flatMap(\.changes).count == 3)
         },
-        RoomStoreBehaviour("a refused id below an accepted one of the same batch is known to whoever takes the member over") {
+        RoomStoreBehaviour(
+            "a refused id below an accepted one of the same batch is known to whoever takes the member over"
+        ) {
             store in
             let room = try await StoreRoom(store)
             let ann = SessionIdentity(key: SessionIdentity.made().key, clientID: ClientID("ann")!)
