@@ -7,10 +7,16 @@ public protocol SessionStore: Sendable {
     /// Takes a session up on a new socket of this node. From then on no older socket's joins and leaves count. Not
     /// idempotent, but harmless when it is done twice: the number is a higher one.
     ///
+    /// Fails with `unavailable` when `shown` tells that the socket comes too late: it bears the token of an earlier socket,
+    /// while a later one goes on of which the client has heard. A node that was paused, or a network, had kept it.
+    ///
+    /// - Parameter shown: The number of the socket with which the client got its token; nil for no condition.
     /// - Parameter endedWithin: The session is over when its last socket ended longer ago, or the store does not know
     ///   it. nil when that is known not to be.
     /// - Returns: nil when the session is over.
-    func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> TakenUp?
+    func takeUp(
+        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?
+    ) async throws(StoreError) -> TakenUp?
 
     /// Those of the sockets that have been overtaken, with the number that the newest one of their session has.
     func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp]

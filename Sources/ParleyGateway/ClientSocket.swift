@@ -134,7 +134,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
         let resumption = Resumption(
-            identity, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub
+            identity, shown: token.socket, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub
         ) {
             // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
             await withCheckedContinuation { continuation in
@@ -187,7 +187,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         session.backlogShrank = { [unowned self, unowned session] in self.regulateReading(session) }
         session.endedLate = { [gateway, number = session.number] in gateway.endedLate(identity, number: number) }
         phase = .open(session)
-        send(gateway.connectFrame(identity, memberships: memberships, isResumed: takenUp != nil))
+        send(
+            gateway.connectFrame(identity, socket: session.number, memberships: memberships, isResumed: takenUp != nil))
         if !memberships.isEmpty { leaveWhatIsNotJoined(session, in: gateway.settings.grace, on: socket.eventLoop) }
         for text in waiting { handle(text, session) }
         regulateReading(session)

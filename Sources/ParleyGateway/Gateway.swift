@@ -126,10 +126,12 @@ package final class Gateway: Sendable {
         return age < settings.session ? nil : .nanoseconds(settings.session.nanoseconds)
     }
 
-    func connectFrame(_ identity: SessionIdentity, memberships: [Membership], isResumed: Bool) -> ByteBuffer {
+    func connectFrame(_ identity: SessionIdentity, socket: Int64, memberships: [Membership], isResumed: Bool)
+        -> ByteBuffer
+    {
         ServerFrame.connect(
             clientID: identity.clientID,
-            session: keys.token(for: identity),
+            session: keys.token(for: identity, socket: socket),
             isResumed: isResumed, node: settings.nodeName, heartbeatMs: settings.heartbeat.milliseconds,
             graceMs: settings.grace.milliseconds, sessionMs: settings.session.milliseconds,
             rooms: memberships.map { ($0.id, $0.marks, $0.lastSeq) }, limits: settings.limits)

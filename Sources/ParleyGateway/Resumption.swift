@@ -12,11 +12,11 @@ struct Resumption: Sendable {
     private let takingUp: Task<Result<TakenUp?, StoreError>, Never>
 
     /// - Parameters:
-    ///   - endedWithin: As the store wants it.
+    ///   - shown, endedWithin: As the store wants it.
     ///   - older: Ends the socket that had the session here, if there is one.
     ///   - isWanted: Whether the new socket is still there.
     init(
-        _ session: SessionIdentity, endedWithin: Duration?, older: SessionDirectory.Displace?, hub: Hub,
+        _ session: SessionIdentity, shown: Int64, endedWithin: Duration?, older: SessionDirectory.Displace?, hub: Hub,
         isWanted: @escaping @Sendable () async -> Bool
     ) {
         self.session = session
@@ -26,7 +26,7 @@ struct Resumption: Sendable {
             await hub.evict(await ending.value)
             guard await isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
             do throws(StoreError) {
-                return .success(try await hub.store.takeUp(session, endedWithin: endedWithin))
+                return .success(try await hub.store.takeUp(session, shown: shown, endedWithin: endedWithin))
             } catch {
                 return .failure(error)
             }

@@ -11,7 +11,7 @@ extension Session {
 
     /// Requests to rooms wait, and so do their updates. A request that is under way ends first.
     func suspendRooms() {
-        for (room, seat) in seats where seat.subscription != nil {
+        for (room, seat) in seats where seat.countsAsRoom {
             if seat.isBusy {
                 seats[room]?.isToRejoin = true
             } else {

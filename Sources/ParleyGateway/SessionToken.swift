@@ -4,20 +4,23 @@ import ParleyCore
 
 /// The signed token with which a client takes up its session on any node: `base64url(content).base64url(HMAC-SHA256)`.
 ///
-/// Content: version 2, the number of the signing key (4 bytes, big-endian as all numbers), when it was issued (8 bytes,
-/// milliseconds), the session's key (16 bytes), the client's id (length byte and text), the user's id (length in 2 bytes
+/// Content: version 3, the number of the signing key (4 bytes, big-endian as all numbers), when it was issued (8 bytes,
+/// milliseconds), the number of the socket to which it was given (8 bytes), the session's key (16 bytes), the client's id (length byte and text), the user's id (length in 2 bytes
 /// and text; 0xFFFF for none).
 struct SessionToken: Equatable, Sendable {
     var identity: SessionIdentity
     /// Milliseconds since the Unix epoch.
     var issuedAt: Int64
+    /// The number, within its session, of the socket to which it was given.
+    var socket: Int64
 
-    init(identity: SessionIdentity, issuedAt: Int64) {
+    init(identity: SessionIdentity, issuedAt: Int64, socket: Int64) {
         self.identity = identity
         self.issuedAt = issuedAt
+        self.socket = socket
     }
 
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
     private static let noUser: UInt16 = .max
     /// Longer texts are not even looked at.
     private static let lengthMax = 2_048
@@ -27,6 +30,7 @@ struct SessionToken: Equatable, Sendable {
         var content: [UInt8] = [Self.version]
         withUnsafeBytes(of: number.bigEndian) { content.append(contentsOf: $0) }
         withUnsafeBytes(of: issuedAt.bigEndian) { content.append(contentsOf: $0) }
+        withUnsafeBytes(of: socket.bigEndian) { content.append(contentsOf: $0) }
         content.append(contentsOf: identity.key.bytes)
         content.append(UInt8(identity.clientID.text.utf8.count))
         content.append(contentsOf: identity.clientID.text.utf8)
@@ -57,9 +61,11 @@ struct SessionToken: Equatable, Sendable {
             HMAC<SHA256>.isValidAuthenticationCode(mac, authenticating: content, using: key)
         else { return nil }
         var rest = content[...]
-        guard rest.popFirst() == Self.version, rest.count >= 4 + 8 + SessionKey.length + 1 else { return nil }
+        guard rest.popFirst() == Self.version, rest.count >= 4 + 8 + 8 + SessionKey.length + 1 else { return nil }
         rest.removeFirst(4)
         issuedAt = rest.prefix(8).reduce(0) { $0 << 8 | Int64($1) }
+        rest.removeFirst(8)
+        socket = rest.prefix(8).reduce(0) { $0 << 8 | Int64($1) }
         rest.removeFirst(8)
         guard let sessionKey = SessionKey(Array(rest.prefix(SessionKey.length))) else { return nil }
         rest.removeFirst(SessionKey.length)

@@ -46,10 +46,10 @@ final class SigningKeys: Sendable {
         know(keys)
     }
 
-    func token(for identity: SessionIdentity) -> String {
+    func token(for identity: SessionIdentity, socket: Int64) -> String {
         let (number, known) = state.withLockedValue { ($0.newest, $0.keys[$0.newest]) }
         guard let known else { return "" }
-        return SessionToken(identity: identity, issuedAt: UnixTime.milliseconds()).signed(
+        return SessionToken(identity: identity, issuedAt: UnixTime.milliseconds(), socket: socket).signed(
             with: known.key, number: number)
     }
 

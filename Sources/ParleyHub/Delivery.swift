@@ -15,9 +15,9 @@ enum Delivery: Sendable {
     /// The client's copy cannot be continued: here is another.
     case reset(Fetch, to: Seq, rosterSeq: Int64, frame: ByteBuffer)
     case settled([Ticket], InputEnd)
-    /// These members of the room are on other nodes, and what `tickets` stand for will not be applied. The others' claim
-    /// is this one.
-    case moved(RoomNumber, Set<ClientID>, claim: Int64, tickets: [Ticket])
+    /// These members of the room are on other nodes, and what `tickets` stand for will not be applied. For the others whose
+    /// claim is `since` or higher this is the claim now.
+    case moved(RoomNumber, Set<ClientID>, since: Int64, claim: Int64, tickets: [Ticket])
 
     /// Who came or went: the steps of a room's roster between two places. One follows the other without a gap.
     struct Presence {

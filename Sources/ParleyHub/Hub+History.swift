@@ -8,9 +8,12 @@ package import ParleyCore
 extension Hub {
     /// What waits for the database is given up, for its claims may count no more, and each room gets a new home.
     package func beginAnew() {
-        writer.giveUpAll()
+        giveUpAll()
         for index in 0..<loopCount { onShard(index) { $0.beginAnew() } }
     }
+
+    /// Gives up what waits for the database: its clients send it again.
+    package func giveUpAll() { writer.giveUpAll() }
 
     /// Makes the session a member again, if it is none any more, and reads what comes after `seq`, up to which its client
     /// was told of the room. Fails with `roomNotFound` when the room is not there, or is another one under the old number.

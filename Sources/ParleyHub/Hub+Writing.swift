@@ -22,11 +22,11 @@ extension Hub: WriterDelegate, Reader.Delegate {
         }
     }
 
-    package func moved(_ members: Set<ClientID>, of room: RoomNumber, claim: Int64, inputs: [Input]) {
+    package func moved(_ members: Set<ClientID>, of room: RoomNumber, since: Int64, claim: Int64, inputs: [Input]) {
         observe(.membersMoved(members.count))
         let byLoop = Dictionary(grouping: inputs.map(\.ticket), by: \.loop)
         for loop in 0..<loopCount {
-            post(.moved(room, members, claim: claim, tickets: byLoop[loop] ?? []), to: loop)
+            post(.moved(room, members, since: since, claim: claim, tickets: byLoop[loop] ?? []), to: loop)
         }
     }
 

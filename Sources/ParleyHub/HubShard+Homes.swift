@@ -50,6 +50,10 @@ extension HubShard {
         residences[room] = nil
         hub.homeClosed(room)
         residence.giveUpAll()
+        guard case .opening(let opening) = residence.state else { return }
+        for continuation in opening.waiting {
+            continuation.resume(returning: .failure(.unavailable(reason: "nobody is in the room any more")))
+        }
     }
 
     // MARK: - Questions

@@ -40,6 +40,7 @@ package final class HubShard {
     /// Nothing reaches the subscription any more, and nothing that it has in flight will be answered.
     package func unsubscribe(_ subscription: Subscription) {
         guard subscriptions.removeValue(forKey: subscription.id) != nil else { return }
+        subscription.end()
         locals[subscription.room]?.removeAll { $0 === subscription }
         if locals[subscription.room]?.isEmpty == true { locals[subscription.room] = nil }
         hub.writer.forget(subscription.id)
@@ -121,7 +122,9 @@ package final class HubShard {
             case .pageFailed(let fetch): failed(fetch)
             case .reset(let fetch, let to, let rosterSeq, let frame): reset(fetch, to: to, rosterSeq, frame)
             case .settled(let tickets, let end): settle(tickets, as: end)
-            case .moved(let room, let members, let claim, let tickets): moved(members, of: room, claim, tickets)
+            case .moved(let room, let members, let since, let claim, let tickets):
+                for subscription in locals[room] ?? [] { subscription.moved(members, since: since, claim: claim) }
+                hub.writer.readmit(Set(tickets.map(\.subscription)))
             }
         }
     }
@@ -164,11 +167,6 @@ package final class HubShard {
             subscription.received(resetTo: to, rosterSeq: rosterSeq, frame, for: fetch)
         else { return }
         catchUp(subscription)
-    }
-
-    private func moved(_ members: Set<ClientID>, of room: RoomNumber, _ claim: Int64, _ tickets: [Ticket]) {
-        for subscription in locals[room] ?? [] { subscription.moved(members, claim: claim) }
-        hub.writer.readmit(Set(tickets.map(\.subscription)))
     }
 
     private func settle(_ tickets: [Ticket], as end: InputEnd) {

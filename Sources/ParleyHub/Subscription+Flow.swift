@@ -68,12 +68,12 @@ extension Subscription {
         return false
     }
 
-    /// These members of the room are on other nodes; the others' claim is this one.
-    func moved(_ members: Set<ClientID>, claim: Int64) {
+    /// These members of the room are on other nodes; for the others whose claim is `since` or higher this is the claim now.
+    func moved(_ members: Set<ClientID>, since: Int64, claim: Int64) {
         guard self.claim < claim else { return }
         if members.contains(clientID) {
             sink.endForTakeover()
-        } else {
+        } else if self.claim >= since {
             self.claim = claim
         }
     }

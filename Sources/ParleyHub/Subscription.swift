@@ -113,6 +113,12 @@ package final class Subscription {
         }
     }
 
+    /// Nobody listens any more: nothing may look at the sink from here on.
+    func end() {
+        flow = .suspended(after: nil)
+        whenIdle = nil
+    }
+
     func checkIdle() {
         guard ledger.isIdle, let action = whenIdle else { return }
         whenIdle = nil

@@ -10,7 +10,7 @@ package protocol WriterDelegate: AnyObject, Sendable {
     func settled(_ inputs: [Input], as end: InputEnd)
     /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others the room has
     /// told nobody up to `claim`.
-    func moved(_ members: Set<ClientID>, of room: RoomNumber, claim: Int64, inputs: [Input])
+    func moved(_ members: Set<ClientID>, of room: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
 }
 
 /// Adaptive group commit. With no transaction in flight or just begun, what comes is written at once; what comes meanwhile
@@ -175,8 +175,8 @@ package final class Writer: Sendable {
             switch effect {
             case .applied(let parts): delegate.applied(parts)
             case .settled(let inputs, let end): delegate.settled(inputs, as: end)
-            case .moved(let members, let room, let claim, let inputs):
-                delegate.moved(members, of: room, claim: claim, inputs: inputs)
+            case .moved(let members, let room, let since, let claim, let inputs):
+                delegate.moved(members, of: room, since: since, claim: claim, inputs: inputs)
             }
         }
     }

@@ -18,9 +18,9 @@ package struct WriterMachine: Sendable {
         /// Durable, to be shown. A `base` is nil when only the log knows the place.
         case applied([(part: WriterQueue.Part, base: Seq?)])
         case settled([Input], as: InputEnd)
-        /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others the
-        /// room has told nobody up to `claim`.
-        case moved(Set<ClientID>, of: RoomNumber, claim: Int64, inputs: [Input])
+        /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others whose
+        /// claim is `since` or higher the room has told nobody up to `claim`.
+        case moved(Set<ClientID>, of: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
     }
 
     /// A batch that the store has and has not answered.
@@ -123,7 +123,7 @@ package struct WriterMachine: Sendable {
             case .moved(let claim, let members) where claim > part.append.claim:
                 let inputs = queue.moved(part, claim: claim, members: members)
                 removeEvicted(from: room)
-                effects.append(.moved(members, of: room, claim: claim, inputs: inputs))
+                effects.append(.moved(members, of: room, since: part.append.claim, claim: claim, inputs: inputs))
             case .moved:
                 // The room's claim went back: the database has lost its tail, and its members will be enrolled anew.
                 effects += Self.returned(queue.giveUp(part))

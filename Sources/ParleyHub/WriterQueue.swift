@@ -149,14 +149,17 @@ package struct WriterQueue {
 
     /// The part was not applied, for these members have moved to other nodes. Returns what they have sent, in the part and
     /// behind it, which is never to be applied; they are barred until `readmit`. The rest is tried again: it was not
-    /// theirs alone, and at `claim` the others were still here.
+    /// theirs alone, and those whose claim was the part's or higher were still here at `claim`.
     package mutating func moved(_ part: Part, claim: Int64, members: Set<ClientID>) -> [Input] {
         let room = part.append.room
         putBack(part, to: .together)
         guard var inputs = rooms[room]?.inputs else { return [] }
         let gone = inputs.filter { members.contains($0.member) && $0.claim < claim }
         inputs.removeAll { members.contains($0.member) && $0.claim < claim }
-        for index in inputs.indices { inputs[index].claim = max(inputs[index].claim, claim) }
+        // Of members with a lower claim than the part's nobody has asked.
+        for index in inputs.indices where inputs[index].claim >= part.append.claim {
+            inputs[index].claim = max(inputs[index].claim, claim)
+        }
         rooms[room]?.inputs = inputs
         bytes -= gone.reduce(0) { $0 + $1.change.count }
         bar(Set(gone.map(\.ticket.subscription)))

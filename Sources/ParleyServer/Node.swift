@@ -32,7 +32,10 @@ public enum Node {
             settings: gatewaySettings(configuration), hub: hub, keys: try await storage.signingKeys(),
             group: group,
             logger: logger)
-        storage.onDeath { gateway.endSockets() }
+        storage.onDeath {
+            hub.giveUpAll()
+            gateway.endSockets()
+        }
         storage.onHistoryChange { gateway.historyChanged() }
         let application = application(configuration, gateway: gateway, storage: storage, observation, group, logger)
 

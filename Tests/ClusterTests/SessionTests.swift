@@ -63,7 +63,7 @@ struct SessionTests {
             let next = try await TestClient.connect(to: nodes[node], session: ann.session)
             #expect(await next.hello["resumed"]?.bool == true)
             #expect(await next.clientID == (await ann.clientID))
-            #expect(await next.session.hasPrefix("AgAAAAI"), "signed with the second key")
+            #expect(await next.session.hasPrefix("AwAAAAI"), "signed with the second key")
             ann = next
         }
         for node in nodes { await node.kill() }

@@ -12,7 +12,8 @@ struct SessionTokenTests {
         let sessionKey = try #require(SessionKey([UInt8](0..<16)))
         let clientID = try #require(ClientID("c1"))
         return SessionToken(
-            identity: SessionIdentity(key: sessionKey, clientID: clientID, userID: user), issuedAt: 1_732_350_000_123)
+            identity: SessionIdentity(key: sessionKey, clientID: clientID, userID: user), issuedAt: 1_732_350_000_123,
+            socket: 1_732_350_000_456)
     }
 
     @Test("what was signed is read again, and names its key", arguments: [nil, "", "u", "us", "ann"])

@@ -18,7 +18,7 @@ struct SigningKeysTests {
             return keys
         }
 
-        func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> TakenUp? { nil }
+        func takeUp(_ session: SessionIdentity, shown: Int64?, endedWithin: Duration?) async throws(StoreError) -> TakenUp? { nil }
         func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] { [] }
         func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] { [] }
     }
@@ -44,11 +44,11 @@ struct SigningKeysTests {
 
     @Test("the newest key signs; an older one counts while its sessions may last")
     func rotation() {
-        let first = keys([key(1)]).token(for: ann)
+        let first = keys([key(1)]).token(for: ann, socket: 0)
         let second = keys([key(2), key(1, supersededFor: .zero)])
         #expect(isValid(first, to: second))
-        #expect(isValid(second.token(for: ann), to: second))
-        #expect(!isValid(second.token(for: ann), to: keys([key(1)])), "not known there yet")
+        #expect(isValid(second.token(for: ann, socket: 0), to: second))
+        #expect(!isValid(second.token(for: ann, socket: 0), to: keys([key(1)])), "not known there yet")
         #expect(isValid(first, to: keys([key(2), key(1, supersededFor: .seconds(99))])))
         #expect(!isValid(first, to: keys([key(2), key(1, supersededFor: .seconds(101))])))
         #expect(!isValid(first, to: keys([key(2)])), "it was taken out of the table")
@@ -58,7 +58,7 @@ struct SigningKeysTests {
     @Test("a new key is read when it is asked for, once for all who ask", .timeLimit(.minutes(1)))
     func reading() async {
         let keys = keys([key(1)])
-        let other = self.keys([key(2), key(1, supersededFor: .zero)]).token(for: ann)
+        let other = self.keys([key(2), key(1, supersededFor: .zero)]).token(for: ann, socket: 0)
         #expect(await !keys.readAgain(), "the store does not answer")
         #expect(!isValid(other, to: keys))
         store.keys.withLockedValue { $0 = [key(2), key(1, supersededFor: .zero)] }
@@ -66,7 +66,7 @@ struct SigningKeysTests {
             for _ in 1...50 { group.addTask { #expect(await keys.readAgain()) } }
         }
         #expect(isValid(other, to: keys))
-        #expect(keys.token(for: ann).hasPrefix("AgAAAAI"), "it signs with the newer one")
+        #expect(keys.token(for: ann, socket: 0).hasPrefix("AwAAAAI"), "it signs with the newer one")
         #expect(store.reads.withLockedValue { $0 } == 2)
     }
 }

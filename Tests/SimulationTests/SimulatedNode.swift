@@ -180,8 +180,8 @@ final class SimulatedNode {
             if case .failed(let error) = end, error.code.isTemporary {
                 writer.readmit(Set(tickets.map(\.subscription)))
             }
-        case .moved(let room, let members, let claim, let tickets):
-            for subscription in locals[room] ?? [] { subscription.moved(members, claim: claim) }
+        case .moved(let room, let members, let since, let claim, let tickets):
+            for subscription in locals[room] ?? [] { subscription.moved(members, since: since, claim: claim) }
             writer.readmit(Set(tickets.map(\.subscription)))
         }
     }

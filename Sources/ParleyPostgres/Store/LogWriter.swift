@@ -240,12 +240,19 @@ final class LogWriter: Sendable {
     /// Of a room in a batch that was committed; nil when the log has no such chunk.
     private static func outcome(_ finding: ReadBackStatement.Finding, of append: Append) -> AppendOutcome? {
         guard let room = finding.room else { return .gone }
-        if let inputs = append.judged, finding.base != nil || room.claim == append.claim {
-            // Of one that was refused it is not known any more why.
-            let written = finding.body.map { Run(from: 1, to: 1, tag: 0, body: $0).changes } ?? []
-            return .judged(
-                base: finding.base ?? room.lastSeq,
-                verdicts: inputs.map { written.contains($0.change) ? .accepted : .conflict(.none) })
+        if let inputs = append.judged {
+            // Without a chunk nothing was applied: to be judged again does no harm, and tells the true values.
+            guard let base = finding.base else {
+                return room.claim == append.claim ? .locked : .moved(claim: room.claim, members: [])
+            }
+            var written = Run(from: 1, to: 1, tag: 0, body: finding.body ?? []).changes[...]
+            // In their order; of one that was refused it is not known any more why.
+            let verdicts = inputs.map { input -> Verdict in
+                guard written.first == input.change else { return .conflict(.none) }
+                written.removeFirst()
+                return .accepted
+            }
+            return .judged(base: base, verdicts: verdicts)
         }
         if let base = finding.base { return .applied(base: base) }
         return room.claim != append.claim ? .moved(claim: room.claim, members: []) : nil

@@ -3,13 +3,14 @@ internal import ParleyCore
 /// Sessions that come to this node: batched as joins are, by the same writer, in turns with them. So the number of the
 /// batch says to the other nodes whether they have heard of all of them.
 extension MemberDesk {
-    /// The number of the session's new socket; nil when the session is over. Answers within the request timeout, a little more when the statement
-    /// under way takes all of it.
-    func takeUp(_ session: SessionIdentity, endedWithin: Duration?) async throws(StoreError) -> Int64? {
+    /// Answers within the request timeout, a little more when the statement under way takes all of it.
+    func takeUp(
+        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?
+    ) async throws(StoreError) -> TakeUpRequest.Outcome {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let answer: TakeUpRequest.Answer = await withCheckedContinuation { continuation in
             let request = TakeUpRequest(
-                session: session, endedWithin: endedWithin, deadline: deadline, waiter: continuation)
+                session: session, shown: shown, endedWithin: endedWithin, deadline: deadline, waiter: continuation)
             begin { state in
                 state.takeUps.add(request)
             } orElse: {
@@ -21,8 +22,8 @@ extension MemberDesk {
 
     func run(_ requests: [TakeUpRequest]) async {
         do throws(PostgresError) {
-            let numbers = try await takeUp(requests)
-            for (request, number) in zip(requests, numbers) { request.answer(.success(number)) }
+            let outcomes = try await takeUp(requests)
+            for (request, outcome) in zip(requests, outcomes) { request.answer(.success(outcome)) }
         } catch {
             // One that cannot be stored, or whose row somebody holds, must not cost the others their sessions.
             if error.isAboutTheData || error.isLockTimeout, requests.count > 1 {
@@ -35,7 +36,7 @@ extension MemberDesk {
         }
     }
 
-    private func takeUp(_ requests: [TakeUpRequest]) async throws(PostgresError) -> [Int64?] {
+    private func takeUp(_ requests: [TakeUpRequest]) async throws(PostgresError) -> [TakeUpRequest.Outcome] {
         let (taken, term, _) = try await attempt(
             SessionStatement.takeUp, until: requests.map(\.deadline).min() ?? .now
         ) { term in
@@ -43,11 +44,12 @@ extension MemberDesk {
         } reading: { rows in
             SessionStatement.takenUp(rows)
         }
-        let takeUps = zip(requests, taken.numbers).compactMap { request, number in
-            number.map { SessionTakeUp(clientID: request.session.clientID, number: $0) }
+        let takeUps = zip(requests, taken.outcomes).compactMap { request, outcome -> SessionTakeUp? in
+            guard case .taken(let number) = outcome else { return nil }
+            return SessionTakeUp(clientID: request.session.clientID, number: number)
         }
         announcer.say(
             Announcement(writer: term.writer, batch: taken.batch, takeUps: takeUps), generation: term.generation)
-        return taken.numbers
+        return taken.outcomes
     }
 }

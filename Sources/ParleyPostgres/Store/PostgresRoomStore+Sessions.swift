@@ -2,9 +2,14 @@ public import ParleyCore
 
 extension PostgresRoomStore {
     public func takeUp(
-        _ session: SessionIdentity, endedWithin: Duration?
+        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?
     ) async throws(StoreError) -> TakenUp? {
-        guard let number = try await desk.takeUp(session, endedWithin: endedWithin) else { return nil }
+        let number: Int64
+        switch try await desk.takeUp(session, shown: shown, endedWithin: endedWithin) {
+        case .taken(let taken): number = taken
+        case .over: return nil
+        case .stale: throw .unavailable(reason: "a newer socket has the session")
+        }
         // After the commit: from then on no older socket's join or leave counts, and a leave that came before is seen.
         return TakenUp(number: number, memberships: try await memberships.read(session.key))
     }

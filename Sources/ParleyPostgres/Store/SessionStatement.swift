@@ -5,9 +5,9 @@ enum SessionStatement {
     static let takeUp = Statement(
         name: "take-up",
         sql: """
-            SELECT ix, socket_no, batch
+            SELECT ix, socket_no, is_stale, batch
             FROM parley.take_up(
-                $1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[], $8::int8[])
+                $1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[], $8::int8[], $9::int8[])
             """)
 
     static func parameters(
@@ -17,13 +17,16 @@ enum SessionStatement {
             .int8(term.writer), .int8(term.node.incarnation), .int8(term.epoch), .milliseconds(lease),
             .byteaArray(requests.map(\.session.key.bytes)), .textArray(requests.map(\.session.clientID.text)),
             .textArray(requests.map(\.session.userID)),
+            .int8Array(requests.map(\.shown)),
             .int8Array(requests.map { $0.endedWithin?.wholeMilliseconds }),
         ]
     }
 
-    /// The sockets' numbers in the order of the sessions, nil for those that are over; nil when the writer was fenced.
-    static func takenUp(_ rows: Rows) -> (batch: Int64, numbers: [Int64?])? {
-        rows.first.map { ($0.int8(2), rows.map { $0.int8OrNil(1) }) }
+    /// What became of the sessions, in their order; nil when the writer was fenced.
+    static func takenUp(_ rows: Rows) -> (batch: Int64, outcomes: [TakeUpRequest.Outcome])? {
+        rows.first.map { first in
+            (first.int8(3), rows.map { $0.int8OrNil(1).map { .taken($0) } ?? ($0.bool(2) ? .stale : .over) })
+        }
     }
 
     static let overtaken = Statement(

@@ -2,10 +2,18 @@ internal import ParleyCore
 
 /// A new socket that waits to have its session.
 struct TakeUpRequest: Sendable {
-    /// The number of the socket; nil when the session is over.
-    typealias Answer = Result<Int64?, StoreError>
+    enum Outcome: Sendable, Equatable {
+        /// By the socket of this number.
+        case taken(Int64)
+        case over
+        /// A newer socket, of which the client has heard, goes on.
+        case stale
+    }
+
+    typealias Answer = Result<Outcome, StoreError>
 
     let session: SessionIdentity
+    let shown: Int64?
     let endedWithin: Duration?
     let deadline: ContinuousClock.Instant
     let waiter: CheckedContinuation<Answer, Never>
