@@ -71,7 +71,9 @@ final class Oracle {
             log.starts.append(log.bytes.count)
             log.bytes += text
             start += length + 1
-            guard let change = Self.change(text) else { return fail("\(room) has \(String(decoding: text, as: UTF8.self))") }
+            guard let change = Self.change(text) else {
+                return fail("\(room) has \(String(decoding: text, as: UTF8.self))")
+            }
             log.changes.append(change)
             applied(change, in: room)
         }
@@ -94,7 +96,9 @@ final class Oracle {
         if change.id < known.highestApplied { fail("\(what) is applied after \(known.highestApplied)") }
         if known.refused.contains(change.id) { fail("\(what) is applied although it was refused") }
         if change.socket < known.final.socket {
-            fail("\(what), of socket \(change.socket), is applied after socket \(known.final.socket) was told \(known.final.lastID)")
+            fail(
+                "\(what), of socket \(change.socket), is applied after socket \(known.final.socket) was told \(known.final.lastID)"
+            )
         }
         ids[member]?.applied.insert(change.id)
         ids[member]?.highestApplied = max(change.id, known.highestApplied)
@@ -118,7 +122,9 @@ final class Oracle {
     func refused(_ id: Int64, of client: ClientID, in room: RoomID) {
         let member = Member(client: client, room: room)
         ids[member]?.refused.insert(id)
-        if ids[member]?.applied.contains(id) == true { fail("\(client)'s id \(id) in \(room) is refused and in the log") }
+        if ids[member]?.applied.contains(id) == true {
+            fail("\(client)'s id \(id) in \(room) is refused and in the log")
+        }
     }
 
     /// - Parameter isFinal: It is the first answer to a join on this socket.
@@ -148,7 +154,9 @@ final class Oracle {
         let start = log.starts[Int(from) - 1]
         let end = Int(to) < log.starts.count ? log.starts[Int(to)] - 1 : log.bytes.count
         let isSame = log.bytes.withUnsafeBytes { own in
-            body.withUnsafeBytes { $0.count == end - start && memcmp($0.baseAddress!, own.baseAddress! + start, end - start) == 0 }
+            body.withUnsafeBytes {
+                $0.count == end - start && memcmp($0.baseAddress!, own.baseAddress! + start, end - start) == 0
+            }
         }
         guard isSame else {
             fail("\(client) is shown other bytes of \(room) \(from)...\(to) than the log has")

@@ -23,11 +23,11 @@ struct Plan {
         nodes = 2 + random.index(below: 3)
         rooms = 1 + random.index(below: 3)
         clients = 2 + random.index(below: 3)
-        duration = random.pick(1_500_000...4_000_000)
-        messages = Int(random.pick(10...40))
-        chaosPause = random.pick(30_000...400_000)
+        duration = random.pick(500_000...(random.happens(25) ? 3_500_000 : 1_500_000))
+        messages = Int(random.pick(4...20))
+        chaosPause = random.pick(20_000...200_000)
         connectionLossPermille = [0, 5, 20, 40][random.index(below: 4)]
-        hintLossPercent = [0, 5, 30][random.index(below: 3)]
+        hintLossPercent = [0, 10, 60][random.index(below: 3)]
         malformedPercent = [0, 10][random.index(below: 2)]
         joinBytesMax = [200, 100_000][random.index(below: 2)]
         limits.inFlight = [3, 16, 256][random.index(below: 3)]
@@ -39,6 +39,7 @@ struct Plan {
         var random = SplitMix64(seed: 1)
         var plan = Plan(using: &random)
         (plan.nodes, plan.rooms, plan.clients) = (1, 1, 2)
+        plan.messages = 20
         plan.chaosPause = .max / 4
         (plan.connectionLossPermille, plan.hintLossPercent) = (0, 0)
         return plan

@@ -11,7 +11,8 @@ enum ReceivedFrame {
     case unknown(String)
 
     init(_ frame: ByteBuffer) {
-        self = frame.withUnsafeReadableBytes { bytes in Self.read(bytes) }
+        self =
+            frame.withUnsafeReadableBytes { bytes in Self.read(bytes) }
             ?? .unknown(String(decoding: frame.readableBytesView, as: UTF8.self))
     }
 

@@ -5,13 +5,16 @@ final class Schedule {
     /// Microseconds.
     typealias Time = Int64
 
+    /// Small, for the heap moves them a great deal; what is to be done lies in `actions`.
     private struct Event {
         let time: Time
-        let serial: UInt64
-        let process: SimulatedProcess?
-        let action: () -> Void
+        let serial: Int
+        let action: Int
+    }
 
-        static func < (a: Event, b: Event) -> Bool { (a.time, a.serial) < (b.time, b.serial) }
+    private struct Action {
+        let process: SimulatedProcess?
+        let body: () -> Void
     }
 
     private(set) var now: Time = 0
@@ -23,7 +26,9 @@ final class Schedule {
     private let isTracing: Bool
     private let base = ContinuousClock.now
     private var heap: [Event] = []
-    private var lastSerial: UInt64 = 0
+    private var actions: [Action?] = []
+    private var free: [Int] = []
+    private var lastSerial = 0
 
     init(seed: UInt64, isTracing: Bool) {
         random = SplitMix64(seed: seed)
@@ -37,7 +42,14 @@ final class Schedule {
     /// What a process is to do waits while it is paused, and never happens when it is gone.
     func after(_ delay: Time, on process: SimulatedProcess? = nil, _ action: @escaping () -> Void) {
         lastSerial += 1
-        push(Event(time: now + delay, serial: lastSerial, process: process, action: action))
+        let action = Action(process: process, body: action)
+        if let index = free.popLast() {
+            actions[index] = action
+            push(Event(time: now + delay, serial: lastSerial, action: index))
+        } else {
+            actions.append(action)
+            push(Event(time: now + delay, serial: lastSerial, action: actions.count - 1))
+        }
     }
 
     func after(_ range: ClosedRange<Time>, on process: SimulatedProcess? = nil, _ action: @escaping () -> Void) {
@@ -51,16 +63,17 @@ final class Schedule {
             return false
         }
         pop()
-        if let process = next.process {
-            guard process.isAlive else { return true }
-            guard process.pausedUntil <= next.time else {
-                push(Event(time: process.pausedUntil, serial: next.serial, process: process, action: next.action))
-                return true
-            }
+        guard let action = actions[next.action] else { return true }
+        if let process = action.process, process.isAlive, process.pausedUntil > next.time {
+            push(Event(time: process.pausedUntil, serial: next.serial, action: next.action))
+            return true
         }
+        actions[next.action] = nil
+        free.append(next.action)
+        guard action.process?.isAlive ?? true else { return true }
         now = next.time
         count += 1
-        next.action()
+        action.body()
         fingerprint = fingerprint &* 31 &+ UInt64(bitPattern: now)
         return true
     }
@@ -69,30 +82,34 @@ final class Schedule {
         if isTracing { trace.append("\(Double(now) / 1_000) ms  \(text())") }
     }
 
+    private func isBefore(_ a: Event, _ b: Event) -> Bool { a.time < b.time || a.time == b.time && a.serial < b.serial }
+
     private func push(_ event: Event) {
         heap.append(event)
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
-            guard heap[child] < heap[parent] else { break }
-            heap.swapAt(child, parent)
+            guard isBefore(event, heap[parent]) else { break }
+            heap[child] = heap[parent]
             child = parent
         }
+        heap[child] = event
     }
 
     private func pop() {
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return }
+        let count = heap.count
         var parent = 0
         while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
-                least = child
-            }
-            guard least != parent else { return }
-            heap.swapAt(parent, least)
-            parent = least
+            var child = 2 * parent + 1
+            guard child < count else { break }
+            if child + 1 < count, isBefore(heap[child + 1], heap[child]) { child += 1 }
+            guard isBefore(heap[child], last) else { break }
+            heap[parent] = heap[child]
+            parent = child
         }
+        heap[parent] = last
     }
 }
 

@@ -40,7 +40,7 @@ final class SimulatedClient {
     private let names: [RoomID]
     private(set) var socket: SimulatedSocket?
     private var isConnected = false
-    private var hadSession = false
+    private var hasSession = false
     private(set) var isGone = false
     private var schedule: Schedule { world.schedule }
     private var name: ClientID { session.clientID }
@@ -78,7 +78,9 @@ final class SimulatedClient {
         let new = world.makeSocket(of: self, on: node)
         schedule.note("\(name): socket \(new.serial) to node \(node.index)")
         socket = new
-        new.connect(resumes: hadSession)
+        new.connect(resumes: hasSession)
+        // Its identity is the same in the whole run: from here on it is taken up, whether or not this socket opens.
+        hasSession = true
         schedule.after(1_000_000...2_000_000) { [self] in
             if socket === new, !isConnected { lose() }
         }
@@ -148,7 +150,8 @@ final class SimulatedClient {
 
     private func send(_ pending: Pending, _ room: RoomID) {
         schedule.note(
-            "\(name): sends \(pending.id)\(pending.isMalformed ? ", malformed," : "") to \(room) on socket \(socket?.serial ?? 0)")
+            "\(name): sends \(pending.id)\(pending.isMalformed ? ", malformed," : "") to \(room) on socket \(socket?.serial ?? 0)"
+        )
         socket?.request(pending.isMalformed ? .malformed(room, pending.id) : .message(room, pending.id))
     }
 
@@ -173,7 +176,6 @@ final class SimulatedClient {
         switch message {
         case .connected:
             isConnected = true
-            hadSession = true
             for name in names { join(name) }
         case .joinFailed(let room):
             schedule.after(20_000...250_000) { [self] in
@@ -192,7 +194,8 @@ final class SimulatedClient {
     private func joined(_ answer: JoinAnswer, on socket: SimulatedSocket) {
         let (name, snapshot, marks) = (answer.room, answer.snapshot, answer.marks)
         guard var room = rooms[name] else { return }
-        schedule.note("\(self.name): is in \(name) on socket \(socket.serial), last id \(marks.lastID) \(marks.refused)")
+        schedule.note(
+            "\(self.name): is in \(name) on socket \(socket.serial), last id \(marks.lastID) \(marks.refused)")
         let isRepeat = room.isJoined
         // What the node had answered temporarily before this is given up.
         let given = isRepeat ? room.pending.filter { $0.fate == .deferred } : []

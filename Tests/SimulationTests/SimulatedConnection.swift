@@ -3,6 +3,8 @@
 final class SimulatedConnection {
     private let world: World
     private let process: SimulatedProcess
+    /// What is asked before then waits on the way.
+    var hangsUntil: Schedule.Time = 0
 
     init(_ world: World, of process: SimulatedProcess) {
         self.world = world
@@ -12,7 +14,8 @@ final class SimulatedConnection {
     /// nil when the connection was lost: whether it was done is not known then.
     func execute<Answer>(_ statement: @escaping () -> Answer, then: @escaping (Answer?) -> Void) {
         let schedule = world.schedule
-        let there = schedule.random.pick(100...(schedule.random.happens(5) ? 40_000 : 2_000))
+        let usual = schedule.random.pick(100...(schedule.random.happens(5) ? 40_000 : 2_000))
+        let there = max(usual, hangsUntil - schedule.now)
         let back = schedule.random.pick(50...1_000)
         let chance = world.isFaulty ? schedule.random.index(below: 1_000) : 1_000
         let lossPermille = world.plan.connectionLossPermille

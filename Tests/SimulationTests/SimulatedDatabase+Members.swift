@@ -38,7 +38,8 @@ extension SimulatedDatabase {
         return .done(Joined(batch: batch, room: number, enrolled: enrolled))
     }
 
-    func leave(_ session: SessionKey, socket: Int64, _ number: RoomNumber, in term: Term) -> Member<(Int64, Withdrawn)> {
+    func leave(_ session: SessionKey, socket: Int64, _ number: RoomNumber, in term: Term) -> Member<(Int64, Withdrawn)>
+    {
         guard var room = rooms[number] else { preconditionFailure("rooms stay") }
         guard room.lockedUntil <= schedule.now else { return .locked }
         guard let batch = fence(term, batch: nil) else { return .fenced }
@@ -136,7 +137,9 @@ extension SimulatedDatabase {
                 if !row.isDead, row.leaseUntil < schedule.now { beat.silent.insert(row.node) }
             }
         }
-        beat.hasNodeToClear = nodes.values.contains { !$0.isCleared && ($0.deadAt.map { $0 + grace } ?? .max) < schedule.now }
+        beat.hasNodeToClear = nodes.values.contains {
+            !$0.isCleared && ($0.deadAt.map { $0 + grace } ?? .max) < schedule.now
+        }
         return beat
     }
 

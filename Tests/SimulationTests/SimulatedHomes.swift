@@ -164,7 +164,11 @@ final class SimulatedHomes {
     func resync() {
         arrivals.send { [self] in
             for room in residences.keys.sorted() {
-                change(room) { $0.doubt() } whileOpening: { $0.isDoubtful = true }
+                change(room) {
+                    $0.doubt()
+                } whileOpening: {
+                    $0.isDoubtful = true
+                }
             }
         }
     }

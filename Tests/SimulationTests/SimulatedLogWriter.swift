@@ -11,6 +11,8 @@ final class SimulatedLogWriter {
         seat = SimulatedSeat(kind, of: node)
     }
 
+    func hang(until time: Schedule.Time) { seat.hang(until: time) }
+
     /// nil when nothing was done.
     func append(_ appends: [Append], then: @escaping ([AppendOutcome]?) -> Void) {
         commit(appends, skipLocked: false) { [self] effect in

@@ -115,7 +115,12 @@ final class SimulatedNode {
             let beats = answer.writers.map { WriterBeat(writer: $0.writer, lastBatch: $0.lastBatch) }
             batches.committed(beats, at: world.schedule.instant)
             let silent = silence.heard(answer.silent, sentAt: sentAt)
-            if !silent.isEmpty { read { database.declareDead(silent) } then: { _ in } }
+            if !silent.isEmpty {
+                read {
+                    database.declareDead(silent)
+                } then: { _ in
+                }
+            }
             if answer.hasNodeToClear {
                 desk.clear { [homes] pointers in for pointer in pointers { homes.announced(pointer) } }
             }

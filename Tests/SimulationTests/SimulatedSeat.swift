@@ -29,6 +29,8 @@ final class SimulatedSeat {
         connection = SimulatedConnection(node.world, of: node.process)
     }
 
+    func hang(until time: Schedule.Time) { connection.hangsUntil = time }
+
     /// nil when it could not be taken in time.
     func take(until deadline: Schedule.Time, then: @escaping (Term?) -> Void) {
         guard let registration = node.registration else { return again(until: deadline, then) }

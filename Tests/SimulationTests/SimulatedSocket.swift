@@ -53,8 +53,12 @@ final class SimulatedSocket: FrameSink {
 
     func request(_ request: ClientRequest) { toNode.send { [self] in received(request) } }
 
-    /// The client has given it up; the node finds out later.
+    /// The client has given it up; the node finds out later. What is on the way may arrive, much later too.
     func abandon() {
+        if world.schedule.random.happens(40) {
+            toNode.hold(until: world.schedule.now + world.schedule.random.pick(10_000...800_000))
+            return toNode.send { [self] in closed() }
+        }
         let delay = world.schedule.random.pick(0...(world.schedule.random.happens(50) ? 5_000 : 2_000_000))
         world.schedule.after(delay, on: node.process) { [self] in closed() }
     }

@@ -17,6 +17,9 @@ final class SimulatedWriter {
 
     func run() { answerTheLate() }
 
+    /// What is written together waits on its way to the database.
+    func hang(until time: Schedule.Time) { stores[.together]?.hang(until: time) }
+
     func enqueue(_ change: [UInt8], request: Int64?, of subscription: Subscription) -> Bool {
         defer { write() }
         let schedule = node.world.schedule

@@ -6,8 +6,8 @@ import Testing
 @Suite("Simulation")
 struct SimulationTests {
     private static let seed = ProcessInfo.processInfo.environment["PARLEY_SEED"].flatMap { UInt64($0) }
-    /// A debug build does about that many in ten seconds.
-    private static let runs: UInt64 = 1_000
+    /// In each of two parts: what a debug build does in about ten seconds. `PARLEY_SEEDS` asks for another number.
+    private static let runs = ProcessInfo.processInfo.environment["PARLEY_SEEDS"].flatMap { UInt64($0) } ?? 600
 
     @Test("without faults, one node and one room: all is applied and shown")
     func calm() {

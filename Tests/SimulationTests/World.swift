@@ -19,7 +19,7 @@ final class World {
     /// By then all must have settled, counted from the end of the faults.
     private static let settlingMax: Schedule.Time = 30_000_000
     /// How long the quiet is watched afterwards.
-    private static let quiet: Schedule.Time = 3_000_000
+    private static let quiet: Schedule.Time = 1_500_000
 
     init(seed: UInt64, plan: Plan? = nil, isTracing: Bool = false) {
         schedule = Schedule(seed: seed, isTracing: isTracing)
@@ -61,7 +61,8 @@ final class World {
         while !isSettled {
             guard schedule.now < deadline else {
                 oracle.fail(
-                    "has not settled: \(clients.map(\.state)) \(nodes.flatMap { disagreements(of: $0) })")
+                    "has not settled: \(clients.map(\.state)) \(names.map(members)) \(nodes.flatMap { disagreements(of: $0) })"
+                )
                 return false
             }
             guard runs(until: schedule.now + 100_000) else { return false }
@@ -111,7 +112,8 @@ final class World {
     }
 
     private func addClient(_ index: Int) {
-        guard let id = ClientID("client\(index)"), let key = SessionKey(Array(repeating: UInt8(index), count: 16)) else {
+        guard let id = ClientID("client\(index)"), let key = SessionKey(Array(repeating: UInt8(index), count: 16))
+        else {
             return
         }
         let client = SimulatedClient(self, session: SessionIdentity(key: key, clientID: id), rooms: names)
@@ -152,7 +154,7 @@ final class World {
     // MARK: - Faults
 
     private func befall() {
-        schedule.after(plan.chaosPause / 2...plan.chaosPause * 2) { [self] in
+        schedule.after(plan.chaosPause / 2...plan.chaosPause / 2 * 3) { [self] in
             guard isFaulty else { return }
             befallOnce()
             befall()
@@ -164,12 +166,19 @@ final class World {
         let node = nodes[schedule.random.index(below: nodes.count)]
         let name = names[schedule.random.index(below: names.count)]
         switch schedule.random.index(below: 100) {
-        case ..<40: client.lose()
+        case ..<40:
+            // With something on the way.
+            if schedule.random.happens(50) { for name in names { client.say(1, in: name) } }
+            client.lose()
         case ..<48: crash(node)
         case ..<56:
             let time = schedule.random.pick(50_000...(schedule.random.happens(30) ? 5_000_000 : 600_000))
             schedule.note("node \(node.index) is paused for \(time / 1_000) ms")
             node.process.pause(until: schedule.now + time)
+        case ..<60:
+            let time = schedule.random.pick(100_000...1_000_000)
+            schedule.note("node \(node.index)'s writer hangs for \(time / 1_000) ms")
+            node.writer.hang(until: schedule.now + time)
         case ..<64:
             let time = schedule.random.pick(20_000...(schedule.random.happens(50) ? 2_500_000 : 300_000))
             schedule.note("the database is away for \(time / 1_000) ms")
@@ -179,7 +188,13 @@ final class World {
             let time = schedule.random.pick(10_000...1_500_000)
             schedule.note("\(name) is locked for \(time / 1_000) ms")
             database.rooms[number]?.lockedUntil = schedule.now + time
-        case ..<78: if node.process.isAlive { node.cutListener() }
+        case ..<76: if node.process.isAlive { node.cutListener() }
+        case ..<80:
+            guard let number = database.numbers[name], let room = database.rooms[number]?.memory else { return }
+            schedule.note("node \(node.index) hears of what is not there in \(name)")
+            let ahead = Seq(schedule.random.pick(1...5))
+            let pointer = RoomPointer(room: number, lastSeq: room.lastSeq + ahead, rosterSeq: room.rosterSeq + ahead)
+            schedule.after(0, on: node.process) { node.homes.announced(pointer) }
         case ..<90: client.socket?.congest(for: schedule.random.pick(20_000...800_000))
         default: client.joinAgain(name)
         }
@@ -203,7 +218,5 @@ final class World {
         isFaulty = false
         database.downUntil = 0
         for number in database.rooms.keys { database.rooms[number]?.lockedUntil = 0 }
-        // A client on a node that is paused gives its socket up.
-        for client in clients { schedule.after(100_000...1_000_000) { client.lose() } }
     }
 }
