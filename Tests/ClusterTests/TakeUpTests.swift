@@ -135,6 +135,9 @@ struct TakeUpTests {
         let ann = try await TestClient.connect(to: nodes[0])
         let room = try await ann.create()
         try await ann.join(room)
+        // From here on the writer has its row, so that the next batch is really under way when its backend stops.
+        await ann.say("before", in: room, id: 1)
+        _ = try await ann.changes(of: room, upTo: 1)
         let writer = try await server.query(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'parley/writer'", database: "patience")
         let pid = try #require(Int32(writer))
@@ -145,9 +148,9 @@ struct TakeUpTests {
         let pids = [try #require(Int32(parent)), pid]
         for pid in pids { kill(pid, SIGSTOP) }
         defer { for pid in pids { kill(pid, SIGCONT) } }
-        await ann.say("under way", in: room, id: 1)
-        await ann.send(#"{"method":"leave","id":2,"roomId":"\#(room)"}"#)
-        let answer = try await ann.expect { $0["id"]?.int == 2 }
+        await ann.say("under way", in: room, id: 2)
+        await ann.send(#"{"method":"leave","id":3,"roomId":"\#(room)"}"#)
+        let answer = try await ann.expect { $0["id"]?.int == 3 }
         #expect(answer["code"]?.string == "unavailable")
         for _ in 1...2 {
             let again = try await TestClient.open(to: nodes[0], session: ann.session)
