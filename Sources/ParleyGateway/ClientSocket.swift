@@ -114,7 +114,10 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         guard let session = phase.session else { return }
         let had = displaced()
         gateway.directory.overtaken(session.clientID, on: id)
-        Task { [gateway] in await gateway.hub.evict(await had()) }
+        Task { [gateway, id] in
+            await gateway.hub.evict(await had())
+            gateway.directory.gone(session.clientID, on: id)
+        }
     }
 
     /// The node goes down; the client finds another.
@@ -155,7 +158,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private func resumed(_ identity: SessionIdentity, _ result: Result<TakenUp?, StoreError>) {
         switch result {
         case .success(nil):
-            gateway.directory.overtaken(identity.clientID, on: id)
+            gateway.directory.gone(identity.clientID, on: id)
             if phase.isConnecting { begin(.fresh(), as: nil) }
         case .success(let takenUp?) where !phase.isConnecting:
             gateway.endedLate(identity, number: takenUp.number)

@@ -58,12 +58,13 @@ package final class Gateway: Sendable {
     }
 
     private func overtaken(by takeUps: [SessionTakeUp]) {
-        let displaced = directory.overtaken(by: takeUps)
-        guard !displaced.isEmpty else { return }
-        Task { [hub] in
+        let overtaken = directory.overtaken(by: takeUps)
+        guard !overtaken.isEmpty else { return }
+        Task { [hub, directory] in
             var places: SessionDirectory.Places = []
-            for displace in displaced { places += await displace() }
+            for socket in overtaken { places += await socket.displace() }
             await hub.evict(places)
+            for socket in overtaken { directory.gone(socket.client, on: socket.socket) }
         }
     }
 

@@ -27,6 +27,8 @@ package final class SessionDirectory: Sendable {
         var newest: Int64 = 0
         /// The socket is gone; its grace runs.
         var isLost = false
+        /// The session is on another node; what the socket had is being evicted.
+        var isOvertaken = false
         var displace: Displace
     }
 
@@ -34,6 +36,12 @@ package final class SessionDirectory: Sendable {
         var entries: [ClientID: Entry] = [:]
         var grace = Grace()
         var lastSocket: UInt64 = 0
+
+        mutating func yield(_ client: ClientID) {
+            entries[client]?.isLost = true
+            entries[client]?.isOvertaken = true
+            grace.takenUp(client)
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -74,11 +82,19 @@ package final class SessionDirectory: Sendable {
         }
     }
 
-    /// Other nodes have taken sessions up. The answers end the sockets that had them here.
-    package func overtaken(by takeUps: [SessionTakeUp]) -> [Displace] {
+    /// A socket whose session is on another node.
+    package struct Overtaken: Sendable {
+        package let client: ClientID
+        package let socket: SocketID
+        package let displace: Displace
+    }
+
+    /// Other nodes have taken sessions up. The answers end the sockets that had them here. Each must come back by `gone` when
+    /// what it had is evicted: a session that comes back here before has to wait for that.
+    package func overtaken(by takeUps: [SessionTakeUp]) -> [Overtaken] {
         state.withLockedValue { state in
             takeUps.compactMap { takeUp in
-                guard let entry = state.entries[takeUp.clientID] else { return nil }
+                guard let entry = state.entries[takeUp.clientID], !entry.isOvertaken else { return nil }
                 guard let number = entry.number else {
                     // Which of the two is newer shows when the store has answered. For a lost one nobody waits for that,
                     // and the store will know it when the grace is over.
@@ -86,19 +102,25 @@ package final class SessionDirectory: Sendable {
                     return nil
                 }
                 guard number < takeUp.number else { return nil }
-                state.entries[takeUp.clientID] = nil
-                state.grace.takenUp(takeUp.clientID)
-                return entry.displace
+                state.yield(takeUp.clientID)
+                return Overtaken(client: takeUp.clientID, socket: entry.socket, displace: entry.displace)
             }
         }
     }
 
-    /// The socket has ended for its session is on another node.
+    /// The socket has ended for its session is on another node. `gone` is to follow.
     package func overtaken(_ client: ClientID, on socket: SocketID) {
         state.withLockedValue { state in
             guard state.entries[client]?.socket == socket else { return }
+            state.yield(client)
+        }
+    }
+
+    /// Nothing of a socket that was overtaken is under way any more.
+    package func gone(_ client: ClientID, on socket: SocketID) {
+        state.withLockedValue { state in
+            guard state.entries[client]?.socket == socket else { return }
             state.entries[client] = nil
-            state.grace.takenUp(client)
         }
     }
 
@@ -106,7 +128,8 @@ package final class SessionDirectory: Sendable {
     package var sockets: [SessionSocket] {
         state.withLockedValue { state in
             state.entries.values.compactMap { entry in
-                entry.number.map { SessionSocket(session: entry.session.key, number: $0) }
+                guard !entry.isOvertaken else { return nil }
+                return entry.number.map { SessionSocket(session: entry.session.key, number: $0) }
             }
         }
     }

@@ -125,6 +125,29 @@ struct TakeUpTests {
         _ = try await server.stop(.immediate)
     }
 
+    @Test("is not given back to a socket that was given up, when the paused node that has it goes on")
+    func stale() async throws {
+        let database = try await TestPostgres.shared.makeDatabase()
+        let nodes = try await Design.nodes(of: database, count: 2)
+        let first = try await TestClient.connect(to: nodes[0])
+        let room = try await first.create()
+        try await first.join(room)
+        let token = await first.session
+        await nodes[1].pause()
+        async let late = TestClient.open(to: nodes[1], session: token)
+        let second = try await TestClient.connect(to: nodes[0], session: token)
+        try await second.join(room)
+        await nodes[1].resume()
+        #expect(try await late.expectClose() == 1013)
+        await second.send(#"{"method":"ping","id":5}"#)
+        _ = try await second.expect { $0["method"]?.string == "ping" }
+        // Who bears the newest token is welcome anywhere.
+        let third = try await TestClient.connect(to: nodes[1], session: second.session)
+        #expect(await third.hello["resumed"]?.bool == true)
+        #expect(try await second.expectClose() == 4001)
+        for node in nodes { await node.kill() }
+    }
+
     @Test("is told to come back later, and a leave to ask later, while what is under way takes too long")
     func patience() async throws {
         let server = try TestPostgres.makeServer()

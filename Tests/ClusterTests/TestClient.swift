@@ -93,7 +93,9 @@ actor TestClient {
     func expectClose() async throws -> Int? {
         let deadline = ContinuousClock.now + Self.patience
         while closeCode == nil {
-            guard ContinuousClock.now < deadline else { throw Gone(description: "the socket was not closed; the newest frames: \(frames.suffix(3))") }
+            guard ContinuousClock.now < deadline else {
+                throw Gone(description: "the socket was not closed; the newest frames: \(frames.suffix(3))")
+            }
             await somethingNew(until: deadline)
         }
         return closeCode ?? nil

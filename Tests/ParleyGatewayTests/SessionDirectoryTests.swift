@@ -27,10 +27,11 @@ struct SessionDirectoryTests {
     }
 
     private func overtaken(by number: Int64) -> [SessionDirectory.Displace] {
-        directory.overtaken(by: [
+        let overtaken = directory.overtaken(by: [
             SessionTakeUp(clientID: ann.clientID, number: number),
             SessionTakeUp(clientID: SessionIdentity.fresh().clientID, number: 9),
         ])
+        return overtaken.map(\.displace)
     }
 
     @Test("a newer socket ends the older one, also one that was lost")
@@ -56,6 +57,12 @@ struct SessionDirectoryTests {
         #expect(await ids(overtaken(by: 5)) == [1])
         #expect(overtaken(by: 6).isEmpty)
         #expect(directory.sockets.isEmpty)
+        // A session that comes back before all is evicted waits for that; afterwards there is nothing to wait for.
+        let (newer, older) = open(number: nil, place: 2)
+        #expect(await ids([older].compactMap(\.self)) == [1])
+        directory.overtaken(ann.clientID, on: newer)
+        directory.gone(ann.clientID, on: newer)
+        #expect(open(number: nil, place: 3).1 == nil)
     }
 
     @Test(

@@ -28,15 +28,33 @@ final class Reaper: Sendable {
     /// Until the heartbeat ends.
     func run() async {
         var watch = SilenceWatch(lease: configuration.lease)
-        for await beat in heartbeat.beats() {
-            let silent = watch.heard(beat.silentNodes, sentAt: beat.sentAt)
-            do throws(PostgresError) {
-                if !silent.isEmpty { try await declareDead(silent) }
-                if beat.hasNodeToClear { try await clear() }
-            } catch {
-                // What is left is there at the next heartbeat.
-                logger.debug("could not see to dead nodes", metadata: ["error": "\(error)"])
+        await withDiscardingTaskGroup { group in
+            for await beat in heartbeat.beats() {
+                let silent = watch.heard(beat.silentNodes, sentAt: beat.sentAt)
+                do throws(PostgresError) {
+                    if !silent.isEmpty { try await declareDead(silent) }
+                } catch {
+                    logger.debug("could not declare nodes dead", metadata: ["error": "\(error)"])
+                }
+                // Beside the beats: a large node takes longer, and a beat that is missed looks like a pause.
+                guard beat.hasNodeToClear, startsClearing() else { continue }
+                group.addTask {
+                    do throws(PostgresError) {
+                        try await self.clear()
+                    } catch {
+                        // What is left is there at the next heartbeat.
+                        self.logger.debug("could not clear dead nodes", metadata: ["error": "\(error)"])
+                    }
+                    self.isClearing.withLockedValue { $0 = false }
+                }
             }
+        }
+    }
+
+    private func startsClearing() -> Bool {
+        isClearing.withLockedValue { isClearing in
+            defer { isClearing = true }
+            return !isClearing
         }
     }
 
@@ -78,6 +96,7 @@ final class Reaper: Sendable {
     /// `sink` hears of the rooms whose roster this node has changed: its own announcements it does not hear.
     func onCleared(_ sink: @escaping @Sendable ([RoomPointer]) -> Void) { clearedRooms.withLockedValue { $0 = sink } }
 
+    private let isClearing = NIOLockedValueBox(false)
     private let clearedRooms = NIOLockedValueBox<@Sendable ([RoomPointer]) -> Void>({ _ in })
 
     /// All rows of a node, or none: one that is locked belongs to a batch under way, so the node is not silent, or hangs.
