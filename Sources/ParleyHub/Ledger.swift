@@ -121,7 +121,8 @@ package struct Ledger {
     /// The request with `id` was not applied, and the client is to send it again. True when it was told so already.
     package mutating func returned(_ id: Int64) -> Bool {
         let flight = inFlight.removeValue(forKey: id)
-        remember(id, isApplied: false)
+        // What was left open is remembered since then, unless a join has given it up: its client never sends it again.
+        if flight != .open { remember(id, isApplied: false) }
         return flight == .open
     }
 

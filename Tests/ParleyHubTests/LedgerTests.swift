@@ -118,6 +118,16 @@ struct LedgerTests {
         #expect(ledger.received(1) == .duplicate)
     }
 
+    @Test("an id left open that a join gave up is not waited for when it comes back")
+    func openAndGivenUp() {
+        var ledger = ledger()
+        _ = ledger.received(1)
+        #expect(ledger.leftOpen(1) == true)
+        ledger.rejoined()
+        #expect(ledger.returned(1) == true)
+        #expect(ledger.received(2) == .submit)
+    }
+
     @Test("an id that came back is not taken for applied since a higher one was refused meanwhile")
     func returnedBelowRefused() {
         var ledger = ledger()

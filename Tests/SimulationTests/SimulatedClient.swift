@@ -15,8 +15,6 @@ final class SimulatedClient {
         let id: Int64
         let isMalformed: Bool
         var fate = Fate.sent
-        /// An update has shown it: only the node's list still wants it.
-        var isShown = false
     }
 
     struct Room {
@@ -239,8 +237,13 @@ final class SimulatedClient {
         case .error(let room, let id, let code, let isTemporary):
             schedule.note("\(name): \(code) for \(id) of \(room)")
             if isTemporary {
-                guard let index = rooms[room]?.pending.firstIndex(where: { $0.id == id }) else { return }
-                rooms[room]?.pending[index].fate = .deferred
+                if let index = rooms[room]?.pending.firstIndex(where: { $0.id == id }) {
+                    rooms[room]?.pending[index].fate = .deferred
+                } else if rooms[room]?.isJoined == true {
+                    // An update has shown it; the node wants it again all the same before it takes another.
+                    let index = rooms[room]?.pending.firstIndex { $0.id > id } ?? rooms[room]?.pending.count ?? 0
+                    rooms[room]?.pending.insert(Pending(id: id, isMalformed: false, fate: .deferred), at: index)
+                }
                 retryLater(room)
             } else {
                 let isMalformed = rooms[room]?.pending.first { $0.id == id }?.isMalformed
