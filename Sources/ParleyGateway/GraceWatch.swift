@@ -45,6 +45,10 @@ final class GraceWatch: Sendable {
     }
 
     private func settle(_ page: [Grace.Debt]) async {
+        // Nothing of theirs may be applied behind their leaves, nor behind a session that comes back after them.
+        var places: SessionDirectory.Places = []
+        for displace in directory.remains(of: page) { places += await displace() }
+        await hub.evict(places)
         let now = NIODeadline.now()
         do throws(StoreError) {
             let lapsed = try await hub.store.lapse(

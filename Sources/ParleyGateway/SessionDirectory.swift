@@ -167,6 +167,15 @@ package final class SessionDirectory: Sendable {
         state.withLockedValue { $0.grace.due(at: now, max: max) }
     }
 
+    /// What the lost sockets of these had.
+    func remains(of debts: [Grace.Debt]) -> [Displace] {
+        state.withLockedValue { state in
+            debts.compactMap { debt in
+                state.entries[debt.session.clientID].flatMap { $0.isLost ? $0.displace : nil }
+            }
+        }
+    }
+
     /// False when the session has a socket again: nothing is to be left. A socket that comes later takes the session up
     /// with a higher number.
     func owes(_ debt: Grace.Debt) -> Bool { state.withLockedValue { $0.grace.owes(debt) } }

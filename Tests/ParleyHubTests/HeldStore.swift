@@ -158,7 +158,8 @@ final class HeldStore: RoomStore {
 
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage { try await rooms.history(request) }
 
-    func takeUp(_ session: SessionIdentity, shown: Int64?, endedWithin: Duration?) async throws(StoreError) -> TakenUp? {
+    func takeUp(_ session: SessionIdentity, shown: Int64?, endedWithin: Duration?) async throws(StoreError) -> TakenUp?
+    {
         try await rooms.takeUp(session, shown: shown, endedWithin: endedWithin)
     }
 

@@ -12,6 +12,8 @@ final class SimulatedDirectory {
         var number: Int64?
         var newest: Int64 = 0
         var lostAt: Schedule.Time?
+        /// The session is on another node; what the socket had is being evicted.
+        var isOvertaken = false
 
         init(_ socket: SimulatedSocket, number: Int64?) {
             self.socket = socket
@@ -51,24 +53,36 @@ final class SimulatedDirectory {
 
     func overtaken(by takeUps: [SessionTakeUp]) {
         for takeUp in takeUps {
-            guard let entry = entries[takeUp.clientID] else { continue }
+            guard let entry = entries[takeUp.clientID], !entry.isOvertaken else { continue }
             guard let number = entry.number else {
                 entry.newest = max(entry.newest, takeUp.number)
                 continue
             }
             guard number < takeUp.number else { continue }
-            entries[takeUp.clientID] = nil
-            entry.socket.displace { [node] places in node.writer.evict(places) {} }
+            yield(entry)
+            entry.socket.displace { [self] places in node.writer.evict(places) { [self] in gone(entry) } }
         }
     }
 
-    func overtaken(_ socket: SimulatedSocket) {
-        guard entries[socket.session.clientID]?.socket === socket else { return }
-        entries[socket.session.clientID] = nil
+    /// The answer is to be called when what the socket had is evicted.
+    func overtaken(_ socket: SimulatedSocket) -> () -> Void {
+        guard let entry = entries[socket.session.clientID], entry.socket === socket else { return {} }
+        yield(entry)
+        return { [self] in gone(entry) }
+    }
+
+    private func yield(_ entry: Entry) {
+        entry.isOvertaken = true
+        entry.lostAt = node.world.schedule.now
+    }
+
+    private func gone(_ entry: Entry) {
+        guard entries[entry.socket.session.clientID] === entry else { return }
+        entries[entry.socket.session.clientID] = nil
     }
 
     func askWhoWasOvertaken() {
-        let asked = entries.values.compactMap { entry in
+        let asked = entries.values.filter { !$0.isOvertaken }.compactMap { entry in
             entry.number.map { SessionSocket(session: entry.socket.session.key, number: $0) }
         }.sorted { $0.session.bytes.lexicographicallyPrecedes($1.session.bytes) }
         guard !asked.isEmpty else { return }
@@ -103,14 +117,21 @@ final class SimulatedDirectory {
     private func lapse(_ entry: Entry, after pause: Schedule.Time) {
         let (world, session) = (node.world, entry.socket.session)
         world.schedule.after(pause, on: node.process) { [self] in
-            guard entries[session.clientID] === entry, let own = node.registration?.node else { return }
+            guard entries[session.clientID] === entry, !entry.isOvertaken, let own = node.registration?.node
+            else { return }
             let number = entry.number
             node.read {
                 world.database.lapse(session.key, number: number, node: own)
             } then: { [self] lapsed in
                 guard entries[session.clientID] === entry else { return }
                 guard let lapsed else { return lapse(entry, after: 500_000) }
-                leave(lapsed, entry)
+                // Nothing of it may be applied behind its leave, nor behind a session that comes back.
+                entry.socket.displace { [self] places in
+                    node.writer.evict(places) { [self] in
+                        guard entries[session.clientID] === entry else { return }
+                        leave(lapsed, entry)
+                    }
+                }
             }
         }
     }

@@ -86,8 +86,7 @@ final class SimulatedSocket: FrameSink {
         guard !isEnded else { return }
         let places = cease()
         close(4001)
-        node.directory.overtaken(self)
-        node.writer.evict(places) {}
+        node.writer.evict(places, then: node.directory.overtaken(self))
     }
 
     private func tell(_ message: ServerMessage) {
