@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import ParleyCore
 import ParleyHub
@@ -24,6 +25,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private var socket: WebSocket?
     private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     private var isReadingPaused = false
+    /// False from the moment on at which the socket is about to end; read by those who take its session up for it.
+    private let isWanted = NIOLockedValueBox(true)
 
     init(gateway: Gateway, credentials: SocketCredentials) {
         self.gateway = gateway
@@ -122,6 +125,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// The node goes down; the client finds another.
     func endForRestart() {
+        isWanted.withLockedValue { $0 = false }
         socket?.close(code: .serviceRestart, reason: "the node restarts")
     }
 
@@ -137,16 +141,13 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
         let resumption = Resumption(
-            identity, shown: token.socket, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub
-        ) {
+            identity, shown: token.socket, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub,
             // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
-            await withCheckedContinuation { continuation in
-                loop.execute { continuation.resume(returning: back.value.phase.isConnecting) }
-            }
-        }
+            isWanted: { [isWanted] in isWanted.withLockedValue { $0 } })
         phase = .connecting(resumption, waiting: waiting, bytes: bytes)
         loop.assumeIsolated().scheduleTask(in: gateway.settings.patience) { [weak self] in
             guard let self, self.phase.isConnecting else { return }
+            self.isWanted.withLockedValue { $0 = false }
             self.socket?.close(code: .tryAgainLater, reason: "the database takes too long to answer")
         }
         Task {
@@ -218,6 +219,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// Nothing that comes from the client is looked at any more.
     private func cease() -> SessionDirectory.Displace {
+        isWanted.withLockedValue { $0 = false }
         let had: SessionDirectory.Displace
         switch phase {
         case .open(let session):

@@ -12,21 +12,21 @@ struct Resumption: Sendable {
     private let takingUp: Task<Result<TakenUp?, StoreError>, Never>
 
     /// - Parameters:
-    ///   - shown, endedWithin: As the store wants it.
+    ///   - shown, endedWithin, isWanted: As the store wants it.
     ///   - older: Ends the socket that had the session here, if there is one.
-    ///   - isWanted: Whether the new socket is still there.
     init(
         _ session: SessionIdentity, shown: Int64, endedWithin: Duration?, older: SessionDirectory.Displace?, hub: Hub,
-        isWanted: @escaping @Sendable () async -> Bool
+        isWanted: @escaping @Sendable () -> Bool
     ) {
         self.session = session
         let ending = Task { await older?() ?? [] }
         self.older = ending
         takingUp = Task {
             await hub.evict(await ending.value)
-            guard await isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
+            guard isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
             do throws(StoreError) {
-                return .success(try await hub.store.takeUp(session, shown: shown, endedWithin: endedWithin))
+                return .success(
+                    try await hub.store.takeUp(session, shown: shown, endedWithin: endedWithin, isWanted: isWanted))
             } catch {
                 return .failure(error)
             }

@@ -18,7 +18,9 @@ struct SigningKeysTests {
             return keys
         }
 
-        func takeUp(_ session: SessionIdentity, shown: Int64?, endedWithin: Duration?) async throws(StoreError)
+        func takeUp(
+            _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        ) async throws(StoreError)
             -> TakenUp?
         { nil }
         func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] { [] }

@@ -5,12 +5,13 @@ internal import ParleyCore
 extension MemberDesk {
     /// Answers within the request timeout, a little more when the statement under way takes all of it.
     func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?
+        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakeUpRequest.Outcome {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let answer: TakeUpRequest.Answer = await withCheckedContinuation { continuation in
             let request = TakeUpRequest(
-                session: session, shown: shown, endedWithin: endedWithin, deadline: deadline, waiter: continuation)
+                session: session, shown: shown, endedWithin: endedWithin, isWanted: isWanted, deadline: deadline,
+                waiter: continuation)
             begin { state in
                 state.takeUps.add(request)
             } orElse: {
@@ -20,7 +21,12 @@ extension MemberDesk {
         return try answer.get()
     }
 
-    func run(_ requests: [TakeUpRequest]) async {
+    func run(_ all: [TakeUpRequest]) async {
+        let requests = all.filter { $0.isWanted() }
+        for request in all where !requests.contains(where: { $0.session == request.session }) {
+            request.answer(.failure(.unavailable(reason: "the socket has ended")))
+        }
+        guard !requests.isEmpty else { return }
         do throws(PostgresError) {
             let outcomes = try await takeUp(requests)
             for (request, outcome) in zip(requests, outcomes) { request.answer(.success(outcome)) }

@@ -2,10 +2,10 @@ public import ParleyCore
 
 extension PostgresRoomStore {
     public func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?
+        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakenUp? {
         let number: Int64
-        switch try await desk.takeUp(session, shown: shown, endedWithin: endedWithin) {
+        switch try await desk.takeUp(session, shown: shown, endedWithin: endedWithin, isWanted: isWanted) {
         case .taken(let taken): number = taken
         case .over: return nil
         case .stale: throw .unavailable(reason: "a newer socket has the session")

@@ -15,6 +15,7 @@ struct TakeUpRequest: Sendable {
     let session: SessionIdentity
     let shown: Int64?
     let endedWithin: Duration?
+    let isWanted: @Sendable () -> Bool
     let deadline: ContinuousClock.Instant
     let waiter: CheckedContinuation<Answer, Never>
 
