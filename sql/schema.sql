@@ -176,7 +176,7 @@ BEGIN
     RETURN QUERY
     WITH asked AS (
         SELECT q.ix::integer AS ix, r.room_no, q.room_id IS NOT NULL AS joins, q.profile,
-            COALESCE(s.socket_no > q.socket, false) AS overtaken,
+            COALESCE(s.socket_no > q.socket, false) AS overtaken, q.socket,
             s.session_no, s.client_id, s.user_id, m.session_no IS NOT NULL AS known,
             m.session_no IS NOT NULL AND m.left_at IS NULL AS present,
             m.node_no, m.profile AS old_profile,
@@ -230,6 +230,11 @@ BEGIN
             claim = CASE WHEN m.node_no = EXCLUDED.node_no THEN m.claim ELSE EXCLUDED.claim END,
             grace_until = NULL,
             left_at = NULL
+    ), heard AS (
+        UPDATE parley.session s
+        SET joined_no = n.socket
+        FROM numbered n
+        WHERE n.locked AND n.joins AND NOT n.overtaken AND s.session_no = n.session_no AND s.joined_no < n.socket
     ), withdrawn AS (
         UPDATE parley.member m
         SET roster_seq = n.roster_after, left_at = now(), grace_until = NULL
@@ -566,7 +571,7 @@ $$;
 
 COMMENT ON FUNCTION parley.prune_log(rooms_max integer, chunks_max integer, bytes_max integer, refused_max integer, age_min_ms integer, pause_min_ms integer, pause_max_ms integer) IS 'For nodes: prunes rooms whose prune_at has come, within these bounds. Says how many rooms it has looked at and how many chunks are gone; no row when another node is at it';
 
-CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], ended_within_ms bigint[]) RETURNS TABLE(ix integer, socket_no bigint, batch bigint)
+CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[]) RETURNS TABLE(ix integer, socket_no bigint, is_stale boolean, batch bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     AS $$
@@ -575,6 +580,7 @@ DECLARE
     own_node bigint;
     own_batch bigint;
     now_ms bigint;
+    stale bytea[];
 BEGIN
     UPDATE parley.writer w
     SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -586,33 +592,42 @@ BEGIN
     END IF;
 
     -- In the order of the keys, as everybody who locks or inserts several sessions has it.
+    PERFORM FROM parley.session s WHERE s.session_key = ANY (session_keys) ORDER BY s.session_key FOR NO KEY UPDATE;
+    -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on, was given
+    -- up by that client and comes late: a node that was paused, or a network, had kept it.
+    stale := ARRAY(
+        SELECT q.key
+        FROM unnest(session_keys, shown_nos) q(key, shown)
+        JOIN parley.session s ON s.session_key = q.key
+        JOIN parley.node n ON n.node_no = s.node_no AND n.dead_at IS NULL
+        WHERE s.joined_no > q.shown AND s.socket_no = s.joined_no AND s.lost_at IS NULL);
     now_ms := extract(epoch FROM clock_timestamp()) * 1000;
     RETURN QUERY
     WITH taken AS (
         INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no)
         SELECT q.key, q.client_id, q.user_id, own_node, now_ms
         FROM unnest(session_keys, client_ids, user_ids, ended_within_ms) q(key, client_id, user_id, within_ms)
-        WHERE q.within_ms IS NULL OR EXISTS (
+        WHERE q.key <> ALL (stale) AND (q.within_ms IS NULL OR EXISTS (
             -- Without a note of its end the newest socket is open, or died with its node.
             SELECT FROM parley.session k
             LEFT JOIN parley.node n ON n.node_no = k.node_no
             WHERE k.session_key = q.key
                 AND COALESCE(k.lost_at, n.dead_at,
                     CASE WHEN n.node_no IS NULL THEN timestamptz '-infinity' ELSE timestamptz 'infinity' END)
-                    > clock_timestamp() - q.within_ms * interval '1 ms')
+                    > clock_timestamp() - q.within_ms * interval '1 ms'))
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
         SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), lost_at = NULL
         RETURNING s.session_key, s.socket_no
     )
-    SELECT q.ix::integer, t.socket_no, own_batch
+    SELECT q.ix::integer, t.socket_no, q.key = ANY (stale), own_batch
     FROM unnest(session_keys) WITH ORDINALITY q(key, ix)
     LEFT JOIN taken t ON t.session_key = q.key
     ORDER BY q.ix;
 END
 $$;
 
-COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], ended_within_ms bigint[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or it is not known; no row at all when the writer is fenced';
+COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or it is not known, and when is_stale: the token of socket shown_nos (NULL: no matter which) comes too late. No row at all when the writer is fenced';
 
 CREATE TABLE parley.member (
     room_no bigint NOT NULL,
@@ -685,6 +700,7 @@ CREATE TABLE parley.session (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     node_no bigint,
     socket_no bigint DEFAULT 0 NOT NULL,
+    joined_no bigint DEFAULT '-1'::integer NOT NULL,
     lost_at timestamp with time zone,
     CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
 )
@@ -699,6 +715,8 @@ COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with 
 COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
 
 COMMENT ON COLUMN parley.session.socket_no IS 'Number of its newest socket, 0 for the one with which it began. Rises with each that takes the session up, and is at least the milliseconds since 1970 then: so it rises also when a failover has lost the newest ones';
+
+COMMENT ON COLUMN parley.session.joined_no IS 'The newest of its sockets that has joined a room: its client has heard of that socket, and has its token';
 
 COMMENT ON COLUMN parley.session.lost_at IS 'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
