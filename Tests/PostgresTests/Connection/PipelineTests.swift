@@ -57,6 +57,18 @@ import Testing
         #expect(pipeline.nextDispatch()?.id == Self.id(5))
     }
 
+    @Test("behind a pooler a job waits until the one before it has ended")
+    mutating func pooled() {
+        pipeline.connected(generation: 1, isPooled: true)
+        for id in 1...2 { _ = pipeline.enqueue(job(UInt64(id))) }
+        #expect(pipeline.nextDispatch()?.commands == [.applySettings, .executeUnnamed(step: 0)])
+        #expect(pipeline.nextDispatch() == nil)
+        _ = pipeline.received(.rows)
+        _ = pipeline.received(.endOfCommand)
+        #expect(answerHead() == .ended(Pipeline.Ended(id: Self.id(1), error: nil)))
+        #expect(pipeline.nextDispatch()?.id == Self.id(2))
+    }
+
     @Test("the first user of a statement prepares it, those behind run it without a name until that is confirmed")
     mutating func preparation() {
         pipeline.connected(generation: 1)

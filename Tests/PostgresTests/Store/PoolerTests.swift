@@ -45,6 +45,26 @@ struct PoolerTests {
         }
     }
 
+    @Test("long jobs that come at once each run whole, on one backend")
+    func atOnce() async throws {
+        let length = Statement(name: "length", sql: "SELECT length($1::text)")
+        let lengths = (0..<300).map { 3_000 + 37 * $0 }
+        try await pooled { _, pooled in
+            try await withConnection(url: pooled.url) { connection in
+                try await withThrowingTaskGroup { group in
+                    for count in lengths {
+                        group.addTask {
+                            let text = String(repeating: "x", count: count)
+                            let row = try await connection.execute(length, [.text(text)])[0]
+                            #expect(row.int4(0) == Int32(count))
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
     @Test("hints arrive by a way of their own; LISTEN by the pooler is found out to be deaf")
     func listening() async throws {
         try await pooled { direct, pooled in
@@ -52,13 +72,16 @@ struct PoolerTests {
                 let room = try await other.makeRoom()
                 try await pooled.withStore("n2", adjust: { $0.listenURL = direct.url }) { own in
                     let seen = NIOLockedValueBox<Seq>(0)
+                    let listens = NIOLockedValueBox(false)
                     let ear = Ear()
                     let task = Task {
                         await NotifyFeed(store: own, observer: ear) { [room] }.run { event in
+                            if event == .resync { listens.withLockedValue { $0 = true } }
                             guard case .pointers(let pointers) = event else { return }
                             seen.withLockedValue { $0 = max($0, pointers.map(\.lastSeq).max() ?? 0) }
                         }
                     }
+                    try await waitUntil { listens.withLockedValue { $0 } }
                     try await other.add(["1"], to: room)
                     try await waitUntil { seen.withLockedValue { $0 } == 1 }
                     try await waitUntil { ear.echoes.withLockedValue { $0 } > 0 }
