@@ -1,32 +1,41 @@
+internal import DequeModule
 internal import NIOConcurrencyHelpers
 internal import ParleyCore
 
-/// Questions that are answered together: all who ask while one statement is under way share the next one.
+/// Questions that are answered together: all who ask while one statement is under way share the next one. When
+/// `lengthMax` wait already, one more is `unavailable` at once.
 final class Gathering<Question: Sendable, Answer: Sendable>: Sendable {
     typealias Outcome = Result<Answer, StoreError>
 
     private struct State {
-        var questions: [(question: Question, waiter: CheckedContinuation<Outcome, Never>)] = []
+        var questions: Deque<(question: Question, waiter: CheckedContinuation<Outcome, Never>)> = []
         var isBusy = false
     }
 
     private let batchMax: Int
+    private let lengthMax: Int
     private let ask: @Sendable ([Question]) async throws(StoreError) -> [Outcome]
     private let state = NIOLockedValueBox(State())
 
     /// - Parameter ask: Answers each question, in their order.
-    init(batchMax: Int, ask: @escaping @Sendable ([Question]) async throws(StoreError) -> [Outcome]) {
+    init(
+        batchMax: Int, lengthMax: Int = 16_384,
+        ask: @escaping @Sendable ([Question]) async throws(StoreError) -> [Outcome]
+    ) {
         self.batchMax = batchMax
+        self.lengthMax = lengthMax
         self.ask = ask
     }
 
     func answer(to question: Question) async throws(StoreError) -> Answer {
         let outcome: Outcome = await withCheckedContinuation { waiter in
-            let begins = state.withLockedValue { state in
+            let (isTaken, begins) = state.withLockedValue { state in
+                guard state.questions.count < lengthMax else { return (false, false) }
                 state.questions.append((question, waiter))
                 defer { state.isBusy = true }
-                return !state.isBusy
+                return (true, !state.isBusy)
             }
+            if !isTaken { waiter.resume(returning: .failure(.unavailable(reason: "too many reads wait"))) }
             if begins { Task { await self.workThroughQuestions() } }
         }
         return try outcome.get()

@@ -1,0 +1,48 @@
+import NIOConcurrencyHelpers
+import ParleyCore
+import Testing
+
+@testable import ParleyPostgres
+
+/// No server: the statement is a closure that ends when the test says so.
+@Suite struct GatheringTests {
+    private typealias Numbers = Gathering<Int, Int>
+
+    @Test("all who ask meanwhile share the next statement, and one more than the bound is refused at once")
+    func bound() async throws {
+        let (release, releaser) = AsyncStream<Void>.makeStream()
+        let batches = NIOLockedValueBox<[[Int]]>([])
+        let gathering = Numbers(batchMax: 8, lengthMax: 2) { questions throws(StoreError) in
+            let isFirst = batches.withLockedValue {
+                $0.append(questions.sorted())
+                return $0.count == 1
+            }
+            if isFirst { for await _ in release { break } }
+            return questions.map { .success($0 * 10) }
+        }
+        async let first = gathering.answer(to: 1)
+        try await waitUntil { batches.withLockedValue { $0 } == [[1]] }
+        let refusals = NIOLockedValueBox(0)
+        let answers = try await withThrowingTaskGroup { group in
+            for question in 2...4 {
+                group.addTask { () async throws -> Int? in
+                    do throws(StoreError) {
+                        return try await gathering.answer(to: question)
+                    } catch {
+                        #expect(error == .unavailable(reason: "too many reads wait"))
+                        refusals.withLockedValue { $0 += 1 }
+                        return nil
+                    }
+                }
+            }
+            try await waitUntil { refusals.withLockedValue { $0 } == 1 }
+            releaser.yield()
+            return try await group.reduce(into: [Int]()) { answers, answer in
+                if let answer { answers.append(answer) }
+            }
+        }
+        #expect(try await first == 10)
+        #expect(answers.count == 2)
+        #expect(batches.withLockedValue { $0 } == [[1], answers.map { $0 / 10 }.sorted()])
+    }
+}
