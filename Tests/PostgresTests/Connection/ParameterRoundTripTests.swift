@@ -150,26 +150,6 @@ import Testing
         #expect(row.int8Array(0) == [8, 9])
     }
 
-    @Test("an array of two dimensions stops the program instead of being read as one")
-    func twoDimensions() async throws {
-        await #expect(processExitsWith: .failure) {
-            let row = try await withConnection { connection in
-                try await connection.execute(Statement(name: "matrix", sql: "SELECT '{{1,2},{3,4}}'::int8[]"))[0]
-            }
-            _ = row.int8Array(0)
-        }
-    }
-
-    @Test("reading a column as another type stops the program")
-    func wrongType() async throws {
-        await #expect(processExitsWith: .failure) {
-            let row = try await withConnection { connection in
-                try await connection.execute(Statement(name: "one4", sql: "SELECT 1::int4"))[0]
-            }
-            _ = row.int8(0)
-        }
-    }
-
     @Test("affected counts what was written, count what was returned")
     func affected() async throws {
         try await withConnection { connection in
