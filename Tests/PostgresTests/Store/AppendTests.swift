@@ -131,13 +131,10 @@ struct AppendTests {
                 let rooms = try await store.makeRooms(3)
                 _ = try await store.append(rooms.map { chunk(["0"], to: $0) })
                 try await database.holding("SELECT 1 FROM parley.room WHERE room_id = 'r2' FOR UPDATE") {
-                    let start = ContinuousClock.now
+                    // Comes to its end while the room is held: after one lock timeout.
                     let outcomes = try await store.append(
                         rooms.map { chunk(["1"], to: $0) } + [chunk(["1"], to: RoomNumber(999))])
                     #expect(outcomes == [.applied(base: 1), .locked, .applied(base: 1), .gone])
-                    // One lock timeout, which is 200 ms.
-                    #expect(ContinuousClock.now - start < .milliseconds(700))
-
                     let startApart = ContinuousClock.now
                     #expect(try await store.appendApart(chunk(["2"], to: rooms[1])) == .locked)
                     #expect(ContinuousClock.now - startApart > .milliseconds(800))
