@@ -65,7 +65,9 @@ package final class Reader: Sendable {
                 continue
             }
             await rhythm.wait(on: loop)
-            guard let error = await read() else {
+            let failure = await read()
+            rhythm.end(at: .now())
+            guard let error = failure else {
                 if isFailing { logger.notice("the log and the rosters can be read again") }
                 isFailing = false
                 backoff.reset()

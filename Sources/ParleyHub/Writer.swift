@@ -116,6 +116,7 @@ package final class Writer: Sendable {
             } catch {
                 giveUp(parts, because: error)
             }
+            rhythm.end(at: .now())
             landed(.together)
         }
     }
