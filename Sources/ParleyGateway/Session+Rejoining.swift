@@ -7,7 +7,7 @@ import ParleyWire
 /// it was told of a room is not in that history: then it gets a fresh copy with `diverged`.
 extension Session {
     /// Before a room is asked for again that could not be read.
-    private static let rejoinPause = TimeAmount.milliseconds(500)
+    private static let rejoinBackoff = Backoff(first: .milliseconds(500), max: .seconds(4))
 
     /// Requests to rooms wait, and so do their updates. A request that is under way ends first.
     func suspendRooms() {
@@ -40,19 +40,20 @@ extension Session {
         return true
     }
 
-    private func rejoin(_ room: RoomID) {
+    private func rejoin(_ room: RoomID, backoff: Backoff = rejoinBackoff) {
         guard let seat = seats[room], let subscription = seat.subscription else { return }
         let enrollment = Enrollment(room: room, session: identity, socket: number, profile: seat.profile)
         let (number, seq) = (subscription.room, subscription.seen)
         perform { hub throws(StoreError) in
             try await hub.rejoin(enrollment, room: number, after: seq)
         } then: { session, result in
-            session.rejoined(room, subscription, after: seq, result)
+            session.rejoined(room, subscription, after: seq, result, backoff)
         }
     }
 
     private func rejoined(
-        _ room: RoomID, _ subscription: Subscription, after seq: Seq, _ result: Result<Admission, StoreError>
+        _ room: RoomID, _ subscription: Subscription, after seq: Seq, _ result: Result<Admission, StoreError>,
+        _ backoff: Backoff
     ) {
         switch result {
         case .success(let admission):
@@ -69,7 +70,12 @@ extension Session {
             }
             finish(room)
         case .failure(.unavailable):
-            loop.assumeIsolated().scheduleTask(in: Self.rejoinPause) { [weak self] in self?.rejoin(room) }
+            var backoff = backoff
+            var generator = SystemRandomNumberGenerator()
+            let pause = backoff.next(using: &generator)
+            loop.assumeIsolated().scheduleTask(in: TimeAmount(pause)) { [weak self, backoff] in
+                self?.rejoin(room, backoff: backoff)
+            }
         case .failure:
             // The room was made in what is lost. The client comes back and finds that it is not there.
             sink.endForRestart()

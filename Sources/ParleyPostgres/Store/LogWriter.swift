@@ -10,7 +10,7 @@ final class LogWriter: Sendable {
 
     /// Attempts that end at once without effect: conflicts with other transactions, changes of the connection.
     private static let attemptsMax = 8
-    private static let readBackPause = Duration.milliseconds(200)
+    private static let readBackBackoff = Backoff(first: .milliseconds(100), max: .seconds(1))
 
     /// What one transaction did.
     private enum Effect {
@@ -214,6 +214,8 @@ final class LogWriter: Sendable {
     private func learn(
         _ batch: Int64, of appends: [Append], in past: WriterSeat.Term
     ) async throws(PostgresError) -> [AppendOutcome?]? {
+        var backoff = Self.readBackBackoff
+        var generator = SystemRandomNumberGenerator()
         while true {
             let term = try await seat.takeHoweverLong()
             let isOtherRow = term.writer != past.writer
@@ -233,7 +235,7 @@ final class LogWriter: Sendable {
                 case .server, .unavailable, .connectionLost, .timedOut: break
                 }
             }
-            do { try await Task.sleep(for: Self.readBackPause) } catch { throw .cancelled }
+            do { try await Task.sleep(for: backoff.next(using: &generator)) } catch { throw .cancelled }
         }
     }
 

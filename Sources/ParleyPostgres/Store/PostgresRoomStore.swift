@@ -55,7 +55,8 @@ public final class PostgresRoomStore: RoomStore {
         let registration = NodeRegistration(connection: registrar, configuration: configuration, logger: logger)
         func seat(_ kind: WriterKind, _ connection: PostgresConnection) -> WriterSeat {
             WriterSeat(
-                kind: kind, connection: connection, registration: registration, configuration: configuration)
+                kind: kind, connection: connection, registration: registration, configuration: configuration,
+                logger: logger)
         }
         self.configuration = configuration
         self.logger = logger

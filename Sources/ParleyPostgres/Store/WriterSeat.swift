@@ -1,4 +1,6 @@
+internal import Logging
 internal import NIOConcurrencyHelpers
+internal import ParleyCore
 
 /// The right of one connection to write under one row of `parley.writer`.
 ///
@@ -21,22 +23,23 @@ final class WriterSeat: Sendable {
     private let kind: WriterKind
     private let registration: NodeRegistration
     private let configuration: StoreConfiguration
+    private let logger: Logger
     private let term = NIOLockedValueBox<Term?>(nil)
 
-    /// Pauses between attempts to take the row over.
-    private static let pauseFirst = Duration.milliseconds(20)
-    private static let pauseMax = Duration.milliseconds(500)
+    /// Between attempts to take the row over.
+    private static let backoff = Backoff(first: .milliseconds(20), max: .milliseconds(500))
     /// How long an older connection's backend may hold the row before it is ended.
     private static let backendPatience = Duration.seconds(2)
 
     init(
         kind: WriterKind, connection: PostgresConnection, registration: NodeRegistration,
-        configuration: StoreConfiguration
+        configuration: StoreConfiguration, logger: Logger
     ) {
         self.kind = kind
         self.connection = connection
         self.registration = registration
         self.configuration = configuration
+        self.logger = logger
     }
 
     /// The number of this node's row; nil before it is registered.
@@ -44,10 +47,12 @@ final class WriterSeat: Sendable {
 
     /// The term of the present connection. Throws when there is none within the timeout, and nothing was written.
     func take(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> Term {
-        var pause = Self.pauseFirst
+        var backoff = Self.backoff
+        var generator = SystemRandomNumberGenerator()
         let start = ContinuousClock.now
         while true {
             if let term = valid { return term }
+            let pause = backoff.next(using: &generator)
             do throws(PostgresError) {
                 return try await takeOver(until: deadline)
             } catch {
@@ -61,19 +66,20 @@ final class WriterSeat: Sendable {
                 }
             }
             try await wait(pause)
-            pause = min(pause * 2, Self.pauseMax)
         }
     }
 
     /// The same for one who must know: only the end of the store ends the wait.
     func takeHoweverLong() async throws(PostgresError) -> Term {
+        var backoff = Self.backoff
+        var generator = SystemRandomNumberGenerator()
         while true {
             do throws(PostgresError) {
                 return try await take(until: .now + configuration.requestTimeout)
             } catch {
                 switch error {
                 case .closed, .cancelled, .fatal: throw error
-                case .server, .unavailable, .connectionLost, .timedOut: try await wait(Self.pauseMax)
+                case .server, .unavailable, .connectionLost, .timedOut: try await wait(backoff.next(using: &generator))
                 }
             }
         }
@@ -142,7 +148,11 @@ final class WriterSeat: Sendable {
     /// Whatever comes of it, the next attempt shows.
     private func endOlderBackend() async {
         guard let writer = registration.current?.writers[kind] else { return }
-        _ = try? await connection.execute(Self.endOlderBackendStatement, [.int8(writer)])
+        do throws(PostgresError) {
+            _ = try await connection.execute(Self.endOlderBackendStatement, [.int8(writer)])
+        } catch {
+            logger.debug("could not end an older connection's backend", metadata: ["error": "\(error)"])
+        }
     }
 
     private func wait(_ pause: Duration) async throws(PostgresError) {
