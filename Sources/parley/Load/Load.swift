@@ -32,8 +32,16 @@ struct Load: AsyncParsableCommand {
     @Flag(
         help: "Leave out what a member gets of its own messages: only the way to other members, and so to other nodes.")
     var others = false
+    @Flag(help: "Messages without ids: the server keeps no mark of them.")
+    var noIds = false
     @Flag(help: "No nodes: measure INSERT and NOTIFY until LISTEN hears, on --database-url, at --rate.")
     var bare = false
+    @Flag(
+        help: """
+            No nodes: measure on --database-url what ids, fence and claims cost: batches of --rooms messages with them \
+            and without. Leaves rooms behind.
+            """)
+    var safeguards = false
     @OptionGroup var database: DatabaseOption
     @Flag(help: "Print the figures as one line of JSON.")
     var json = false
@@ -43,6 +51,7 @@ struct Load: AsyncParsableCommand {
             throw ValidationError("--rooms times --members must be from 1 to 50,000")
         }
         guard (0...20_000).contains(stalled) else { throw ValidationError("--stalled must be from 0 to 20,000") }
+        guard !safeguards || rooms <= 1_000 else { throw ValidationError("--safeguards takes up to 1,000 --rooms") }
         guard senders ?? 1 >= 1 else { throw ValidationError("--senders must be 1 or more") }
         guard rate >= 0, rate <= 1_000_000, (40...30_000).contains(size), seconds > 0, seconds <= 3_600, warmup >= 0
         else { throw ValidationError("--rate must be 0 to 1,000,000, --size 40 to 30,000, --seconds up to 3,600") }
@@ -55,6 +64,12 @@ struct Load: AsyncParsableCommand {
             let report = BareReport(times: times)
             return print(json ? report.json : report.table)
         }
+        if safeguards {
+            let report = try await SafeguardRun(
+                url: try database.url(), rooms: rooms, size: size, measured: .seconds(seconds)
+            ).run()
+            return print(json ? report.json : report.table)
+        }
         let nodes = try url.map { text in
             guard let node = NodeAddress(text) else {
                 throw ValidationError("--url \(text): expected ws://host:port/ws")
@@ -63,7 +78,7 @@ struct Load: AsyncParsableCommand {
         }
         let plan = LoadPlan(
             nodes: nodes, rooms: rooms, members: members, stalled: stalled, rate: rate, size: size,
-            senders: min(senders ?? members, members), onlyOthers: others,
+            senders: min(senders ?? members, members), onlyOthers: others, withIDs: !noIds,
             warmup: .seconds(warmup), measured: .seconds(seconds))
         let report: LoadReport
         do {

@@ -19,10 +19,13 @@ final class LoadClient: Sendable {
     let room: String
     let member: Int
     private let padding: String
+    private let withIDs: Bool
 
     private init(
-        connection: ClientConnection, state: NIOLockedValueBox<State>, room: String, member: Int, size: Int
+        connection: ClientConnection, state: NIOLockedValueBox<State>, room: String, member: Int, size: Int,
+        withIDs: Bool
     ) {
+        self.withIDs = withIDs
         self.connection = connection
         self.member = member
         self.state = state
@@ -36,7 +39,7 @@ final class LoadClient: Sendable {
     ///   - member: Its number in the room: goes into each message.
     ///   - onlyOthers: Its own messages do not count.
     static func join(
-        _ room: String, as member: Int, at node: NodeAddress, size: Int, onlyOthers: Bool
+        _ room: String, as member: Int, at node: NodeAddress, size: Int, onlyOthers: Bool, withIDs: Bool
     ) async throws -> LoadClient? {
         let state = NIOLockedValueBox(State())
         let connection = try await ClientConnection.open(node) { text in
@@ -48,7 +51,8 @@ final class LoadClient: Sendable {
             }
             waiting?.resume(returning: false)
         }
-        let client = LoadClient(connection: connection, state: state, room: room, member: member, size: size)
+        let client = LoadClient(
+            connection: connection, state: state, room: room, member: member, size: size, withIDs: withIDs)
         let isJoined = await withCheckedContinuation { continuation in
             state.withLockedValue { $0.joined = continuation }
             connection.send(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#)
@@ -60,13 +64,18 @@ final class LoadClient: Sendable {
     func stall() async throws { try await connection.stopReading() }
 
     func send() {
+        let now = NIODeadline.now().uptimeNanoseconds / 1_000
+        connection.send(
+            #"{"method":"message",\#(nextID())"roomId":"\#(room)","message":"~\#(now) \#(member) \#(padding)"}"#)
+    }
+
+    private func nextID() -> String {
+        guard withIDs else { return "" }
         let id = state.withLockedValue { state in
             defer { state.nextID += 1 }
             return state.nextID
         }
-        let now = NIODeadline.now().uptimeNanoseconds / 1_000
-        connection.send(
-            #"{"method":"message","id":\#(id),"roomId":"\#(room)","message":"~\#(now) \#(member) \#(padding)"}"#)
+        return #""id":\#(id),"#
     }
 
     func startMeasuring() { state.withLockedValue { $0.isMeasuring = true } }

@@ -14,6 +14,8 @@ struct LoadPlan: Sendable {
     var senders: Int
     /// What a member gets of its own messages does not count.
     var onlyOthers: Bool
+    /// Each message has an `id`.
+    var withIDs: Bool
     var warmup: Duration
     var measured: Duration
 

@@ -61,6 +61,20 @@ struct BareReport: Sendable {
     var json: String { ReportTable.json([("sent", "\(times.totalCount)")], times) }
 }
 
+extension SafeguardRun.Report {
+    var table: String {
+        [
+            ReportTable.line("with", "\(Int(with)) messages a second"),
+            ReportTable.line("without", "\(Int(without)) messages a second"),
+            ReportTable.line("ratio", String(format: "%.3f", share)),
+        ].joined(separator: "\n")
+    }
+
+    var json: String {
+        String(format: "{\"with\":%.0f,\"without\":%.0f,\"ratio\":%.3f}", with, without, share)
+    }
+}
+
 private enum ReportTable {
     static func line(_ name: String, _ value: String) -> String {
         name.padding(toLength: 22, withPad: " ", startingAt: 0) + value

@@ -57,7 +57,7 @@ struct LoadRun: Sendable {
                         do {
                             return try await LoadClient.join(
                                 "load-\(run)-\(room)", as: member, at: node, size: plan.size,
-                                onlyOthers: plan.onlyOthers)
+                                onlyOthers: plan.onlyOthers, withIDs: plan.withIDs)
                         } catch {
                             throw Failure(description: "\(node): \(error)")
                         }
