@@ -36,6 +36,11 @@ struct Load: AsyncParsableCommand {
     var noIds = false
     @Flag(help: "No nodes: measure INSERT and NOTIFY until LISTEN hears, on --database-url, at --rate.")
     var bare = false
+    @Option(
+        help: ArgumentHelp(
+            "Kill this process, the node of the first --url, on which all members are, and measure until each is back.",
+            valueName: "pid"))
+    var storm: Int32?
     @Flag(
         help: """
             No nodes: measure on --database-url what ids, fence and claims cost: batches of --rooms messages with them \
@@ -75,6 +80,13 @@ struct Load: AsyncParsableCommand {
                 throw ValidationError("--url \(text): expected ws://host:port/ws")
             }
             return node
+        }
+        if let storm {
+            guard nodes.count > 1 else { throw ValidationError("--storm needs another --url to go to") }
+            let run = StormRun(nodes: nodes, victim: storm, rooms: rooms, members: members, messages: 5)
+            let report = StormReport(
+                times: try await run.run { FileHandle.standardError.write(Data(($0 + "\n").utf8)) })
+            return print(json ? report.json : report.table)
         }
         let plan = LoadPlan(
             nodes: nodes, rooms: rooms, members: members, stalled: stalled, rate: rate, size: size,

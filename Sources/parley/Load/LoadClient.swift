@@ -6,7 +6,8 @@ import ParleyClient
 /// One member under load: sends messages that carry their time, and reads the times out of what arrives.
 final class LoadClient: Sendable {
     private struct State {
-        var joined: CheckedContinuation<Bool, Never>?
+        /// Of the request under way.
+        var answered: CheckedContinuation<Bool, Never>?
         var isMeasuring = false
         var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: .three)
         var errors = 0
@@ -33,32 +34,44 @@ final class LoadClient: Sendable {
         padding = String(repeating: "x", count: max(0, size - 24))
     }
 
-    /// Connects, makes the room if it is not there and joins it.
+    /// Connects.
     ///
     /// - Parameters:
     ///   - member: Its number in the room: goes into each message.
     ///   - onlyOthers: Its own messages do not count.
-    static func join(
+    static func open(
         _ room: String, as member: Int, at node: NodeAddress, size: Int, onlyOthers: Bool, withIDs: Bool
-    ) async throws -> LoadClient? {
+    ) async throws -> LoadClient {
         let state = NIOLockedValueBox(State())
         let connection = try await ClientConnection.open(node) { text in
             take(text, state, ignoring: onlyOthers ? member : nil)
         } onClose: { _ in
             let waiting = state.withLockedValue { state in
                 state.isClosed = true
-                return state.joined.take()
+                return state.answered.take()
             }
             waiting?.resume(returning: false)
         }
-        let client = LoadClient(
+        return LoadClient(
             connection: connection, state: state, room: room, member: member, size: size, withIDs: withIDs)
-        let isJoined = await withCheckedContinuation { continuation in
-            state.withLockedValue { $0.joined = continuation }
-            connection.send(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#)
-            connection.send(#"{"method":"join","roomId":"\#(room)","recent":0,"presence":false}"#)
+    }
+
+    /// Makes the room if it is not there. False when it was refused or the connection was lost.
+    func create() async -> Bool { await ask(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#) }
+
+    func join() async -> Bool {
+        await ask(#"{"method":"join","roomId":"\#(room)","recent":0,"presence":false}"#)
+    }
+
+    private func ask(_ frame: String) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let isClosed = state.withLockedValue { state in
+                if !state.isClosed { state.answered = continuation }
+                return state.isClosed
+            }
+            guard !isClosed else { return continuation.resume(returning: false) }
+            connection.send(frame)
         }
-        return isJoined ? client : nil
     }
 
     func stall() async throws { try await connection.stopReading() }
@@ -101,11 +114,14 @@ final class LoadClient: Sendable {
                     }
                 }
             }
-        } else if view.starts(with: #"{"method":"join""#.utf8) {
-            let waiting = state.withLockedValue { $0.joined.take() }
-            waiting?.resume(returning: true)
+        } else if view.starts(with: #"{"method":"join""#.utf8) || view.starts(with: #"{"method":"create""#.utf8) {
+            state.withLockedValue { $0.answered.take() }?.resume(returning: true)
         } else if view.starts(with: #"{"method":"error""#.utf8) {
-            state.withLockedValue { $0.errors += 1 }
+            let waiting = state.withLockedValue { state in
+                state.errors += 1
+                return state.answered.take()
+            }
+            waiting?.resume(returning: false)
         }
     }
 

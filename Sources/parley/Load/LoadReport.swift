@@ -4,14 +4,16 @@ import Histogram
 /// What a run has measured.
 struct LoadReport: Sendable {
     private let plan: LoadPlan
+    private let joining: Duration
     private let sent: Int
     private let seconds: Double
     private let latencies: Histogram<UInt32>
     private let errors: Int
     private let closed: Int
 
-    init(plan: LoadPlan, sent: Int, elapsed: Duration, clients: [LoadClient]) {
+    init(plan: LoadPlan, joining: Duration, sent: Int, elapsed: Duration, clients: [LoadClient]) {
         self.plan = plan
+        self.joining = joining
         self.sent = sent
         seconds = elapsed / .seconds(1)
         var all = Histogram<UInt32>(highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: .three)
@@ -30,6 +32,7 @@ struct LoadReport: Sendable {
 
     var table: String {
         ([
+            ReportTable.line("all joined within", "\(Int(joining / .milliseconds(1))) ms"),
             ReportTable.line("messages sent", "\(sent), \(Int(Double(sent) / seconds)) a second"),
             ReportTable.line("deliveries", "\(delivered) of \(sent * plan.deliveries)"),
             ReportTable.line("errors, closed", "\(errors), \(closed)"),
@@ -40,6 +43,7 @@ struct LoadReport: Sendable {
     var json: String {
         let values: [(String, String)] = [
             ("rooms", "\(plan.rooms)"), ("members", "\(plan.members)"), ("nodes", "\(plan.nodes.count)"),
+            ("joined_ms", "\(Int(joining / .milliseconds(1)))"),
             ("sent", "\(sent)"), ("seconds", String(format: "%.2f", seconds)), ("delivered", "\(delivered)"),
             ("expected", "\(sent * plan.deliveries)"), ("errors", "\(errors)"), ("closed", "\(closed)"),
         ]
@@ -59,6 +63,20 @@ struct BareReport: Sendable {
     }
 
     var json: String { ReportTable.json([("sent", "\(times.totalCount)")], times) }
+}
+
+/// Of a `StormRun`.
+struct StormReport: Sendable {
+    let times: Histogram<UInt32>
+
+    var table: String {
+        ([
+            ReportTable.line("clients", "\(times.totalCount)"),
+            "from the death of the node until each is back:",
+        ] + ReportTable.percentiles(times)).joined(separator: "\n")
+    }
+
+    var json: String { ReportTable.json([("clients", "\(times.totalCount)")], times) }
 }
 
 extension SafeguardRun.Report {

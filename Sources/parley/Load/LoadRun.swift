@@ -21,8 +21,12 @@ struct LoadRun: Sendable {
 
     func run(progress: @Sendable (String) -> Void) async throws -> LoadReport {
         let all = try await connect()
+        try await each(all.filter { $0.member == 0 }) { await $0.create() }
+        progress("\(plan.rooms) rooms made, \(all.count) clients connected")
+        let joining = try await join(all)
         let clients = all.filter { $0.member < plan.members }
         for client in all where client.member >= plan.members { try await client.stall() }
+        progress("\(all.count) joins took \(Int(joining / .milliseconds(1))) ms")
         progress("\(clients.count) members in \(plan.rooms) rooms on \(plan.nodes.count) nodes")
         let senders = clients.filter { $0.member < plan.senders }
         _ = await send(by: senders, for: plan.warmup)
@@ -33,7 +37,7 @@ struct LoadRun: Sendable {
         // What was sent in time counts also when it arrives a little later.
         try await Task.sleep(for: .milliseconds(500))
         for client in clients { client.stopMeasuring() }
-        let report = LoadReport(plan: plan, sent: sent, elapsed: elapsed, clients: clients)
+        let report = LoadReport(plan: plan, joining: joining, sent: sent, elapsed: elapsed, clients: clients)
         await withDiscardingTaskGroup { group in
             for client in clients { group.addTask { await client.close() } }
             // These would not hear the answer to a farewell.
@@ -50,12 +54,12 @@ struct LoadRun: Sendable {
         }
         for start in stride(from: 0, to: places.count, by: Self.connectingMax) {
             let some = places[start..<min(start + Self.connectingMax, places.count)]
-            try await withThrowingTaskGroup(of: LoadClient?.self) { group in
+            try await withThrowingTaskGroup(of: LoadClient.self) { group in
                 for (room, member) in some {
                     let node = plan.nodes[(room + member) % plan.nodes.count]
                     group.addTask { [plan] in
                         do {
-                            return try await LoadClient.join(
+                            return try await LoadClient.open(
                                 "load-\(run)-\(room)", as: member, at: node, size: plan.size,
                                 onlyOthers: plan.onlyOthers, withIDs: plan.withIDs)
                         } catch {
@@ -63,13 +67,32 @@ struct LoadRun: Sendable {
                         }
                     }
                 }
-                for try await client in group {
-                    guard let client else { throw Failure(description: "a node closed a connection before the join") }
-                    clients.append(client)
-                }
+                for try await client in group { clients.append(client) }
             }
         }
         return clients
+    }
+
+    /// All join at once. Returns how long it took until the last of them was told that it had.
+    private func join(_ clients: [LoadClient]) async throws -> Duration {
+        let start = ContinuousClock.now
+        try await each(clients) { await $0.join() }
+        return ContinuousClock.now - start
+    }
+
+    private func each(
+        _ clients: [LoadClient], _ ask: @escaping @Sendable (LoadClient) async -> Bool
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for client in clients {
+                group.addTask {
+                    guard await ask(client) else {
+                        throw Failure(description: "a node refused to make or to join a room, or closed the connection")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
     }
 
     /// Sends at the plan's rate, the members in turn, for so long. Returns how many were sent.
