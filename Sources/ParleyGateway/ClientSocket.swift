@@ -19,12 +19,16 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     /// Before it is looked again which rooms were not joined: some could not be left, or were about to be joined.
     private static let unjoinedPause = TimeAmount.seconds(1)
 
+    /// Before it is looked again whether all is settled.
+    private static let drainPause = TimeAmount.milliseconds(10)
+
     let id: SessionDirectory.SocketID
     private let gateway: Gateway
     private let credentials: SocketCredentials
     private var socket: WebSocket?
     private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     private var isReadingPaused = false
+    private var isDraining = false
     /// False from the moment on at which the socket is about to end; read by those who take its session up for it.
     private let isWanted = NIOLockedValueBox(true)
 
@@ -123,7 +127,16 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         }
     }
 
-    /// The node goes down; the client finds another.
+    /// The node goes down: the client is not read any more, and finds another node once all that it has sent is settled.
+    func drain(until deadline: NIODeadline) {
+        isDraining = true
+        pauseReading()
+        guard case .open(let session) = phase, !session.isSettled, .now() < deadline, let loop = socket?.eventLoop
+        else { return endForRestart() }
+        loop.assumeIsolated().scheduleTask(in: Self.drainPause) { [weak self] in self?.drain(until: deadline) }
+    }
+
+    /// The client finds another node, or comes back to this one.
     func endForRestart() {
         isWanted.withLockedValue { $0 = false }
         socket?.close(code: .serviceRestart, reason: "the node restarts")
@@ -257,7 +270,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it costs.
     private func regulateReading(_ session: Session) {
-        if isCongested || session.isBacklogFull {
+        if isCongested || session.isBacklogFull || isDraining {
             pauseReading()
         } else if isReadingPaused {
             isReadingPaused = false

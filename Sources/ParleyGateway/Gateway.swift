@@ -88,10 +88,24 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere.
+    /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere, one after the other and in no
+    /// order, each once what it has sent is settled.
     package func drain() {
-        state.withLockedValue { $0.isDraining = true }
-        endSockets()
+        let count = state.withLockedValue { state in
+            state.isDraining = true
+            return state.socketCount
+        }
+        let spread = min(settings.drainSpread, settings.drainStep * count)
+        for (loop, box) in sockets {
+            loop.execute { [settings] in
+                for socket in box.value.values {
+                    let delay = TimeAmount.nanoseconds(.random(in: 0...spread.nanoseconds))
+                    loop.assumeIsolated().scheduleTask(in: delay) { [weak socket] in
+                        socket?.drain(until: .now() + settings.drainPatience)
+                    }
+                }
+            }
+        }
     }
 
     /// Tells all clients to go on elsewhere, or here anew: what this node knew of their rooms does not count any more.

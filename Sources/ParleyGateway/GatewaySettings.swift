@@ -19,8 +19,19 @@ package struct GatewaySettings: Sendable {
     /// not read. One more request may have come by then.
     package var backlogMax = 128
     package var backlogBytesMax = 262_144
+    /// Requests of one socket that the store is asked for at the same time; with so many the socket is not read either.
+    package var underWayMax = 64
+    /// Signals of one socket that are shown; further ones are dropped.
+    package var signalsPerSecond = 100
+    package var signalsAtOnce = 200
     /// How long a client waits for what the database has under way before it is told to come back, or to ask, later.
     package var patience: TimeAmount = .seconds(5)
+    /// Over what time the sockets of a node that goes down are closed, so that their clients do not all come to the others at
+    /// once. A node with few sockets takes less: `drainStep` for each.
+    package var drainSpread: TimeAmount = .seconds(2)
+    package var drainStep: TimeAmount = .milliseconds(10)
+    /// How long what a client has sent may take before its socket is closed all the same.
+    package var drainPatience: TimeAmount = .seconds(1)
     /// WebSocket connections of this node; one more is closed with 1013.
     package var socketsMax = 20_000
 

@@ -50,11 +50,15 @@ final class Session {
     var seats: [RoomID: Seat] = [:]
     /// The memberships that the socket found and that the client has not taken up by a join.
     var unjoined: [RoomID: RoomNumber]
+    /// One more is dropped, as a signal may be.
+    private var signalRate: RateBucket
     private(set) var hasEnded = false
     /// Requests that wait in all queues.
     private(set) var backlog = 0
     /// Of their frames.
     private(set) var backlogBytes = 0
+    /// Requests that the store is asked for at this moment.
+    private var underWay = 0
     /// The backlog may have become smaller.
     var backlogShrank: () -> Void = {}
     /// A join has ended, or may have, after the socket.
@@ -72,6 +76,15 @@ final class Session {
         self.settings = settings
         self.loop = loop
         self.sink = sink
+        signalRate = RateBucket(
+            perSecond: settings.signalsPerSecond, burst: settings.signalsAtOnce, now: .now())
+    }
+
+    /// Nothing that the client has sent is under way.
+    var isSettled: Bool {
+        seats.values.allSatisfy { seat in
+            !seat.isBusy && seat.queue.isEmpty && seat.subscription?.ledger.isIdle ?? true
+        }
     }
 
     // MARK: - Coming in
@@ -136,7 +149,7 @@ final class Session {
         case .set(let request):
             submit(.set(request.object), set: request.valueSet, id: frame.id, to: request.room)
         case .signal(let room, let key, let payload):
-            guard let subscription = joined(room, id: frame.id) else { return }
+            guard let subscription = joined(room, id: frame.id), signalRate.take(at: .now()) else { return }
             shard.signal(Signal(clientID: identity.clientID, key: key, payload: payload), from: subscription)
         }
     }
@@ -174,7 +187,9 @@ final class Session {
     }
 
     /// So much waits that the client must not be read.
-    var isBacklogFull: Bool { backlog >= settings.backlogMax || backlogBytes >= settings.backlogBytesMax }
+    var isBacklogFull: Bool {
+        backlog >= settings.backlogMax || backlogBytes >= settings.backlogBytesMax || underWay >= settings.underWayMax
+    }
 
     // MARK: - One after another
 
@@ -205,6 +220,7 @@ final class Session {
         then: @escaping (Session, Result<Value, StoreError>) -> Void,
         orElse: @escaping @Sendable (Hub, Result<Value, StoreError>) -> Void = { _, _ in }
     ) {
+        underWay += 1
         let (hub, loop) = (hub, loop)
         let back = NIOLoopBound((session: self, then: then), eventLoop: loop)
         Task {
@@ -216,7 +232,10 @@ final class Session {
             }
             loop.execute {
                 let (session, then) = back.value
-                if session.hasEnded { orElse(hub, result) } else { then(session, result) }
+                session.underWay -= 1
+                guard !session.hasEnded else { return orElse(hub, result) }
+                then(session, result)
+                if !session.hasEnded { session.backlogShrank() }
             }
         }
     }

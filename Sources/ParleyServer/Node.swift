@@ -72,6 +72,8 @@ public enum Node {
         settings.grace = .milliseconds(Int64(configuration.graceMs))
         settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
         settings.session = .milliseconds(Int64(configuration.sessionMs))
+        settings.socketsMax = configuration.socketsMax
+        settings.drainSpread = .milliseconds(Int64(min(configuration.drainSpreadMs, configuration.drainMs / 2)))
         if configuration.store == .postgres, configuration.feed == .poll { settings.takeUpWatch = takeUpPoll }
         return settings
     }

@@ -29,8 +29,12 @@ public struct NodeConfiguration: Sendable {
     public var leaseMs = 5_000
     /// How long a request waits for the database before it is answered with `unavailable`. 100 to 60,000.
     public var requestTimeoutMs = 5_000
-    /// How long the sockets have, after SIGTERM, to close. 0 to 600,000.
-    public var drainMs = 5_000
+    /// How long the node has, after SIGTERM, to close the sockets and to write what their clients sent. 0 to 600,000.
+    public var drainMs = 8_000
+    /// Over what time the sockets are closed then, when there are many; half of `drainMs` at most. 0 to 600,000.
+    public var drainSpreadMs = 2_000
+    /// WebSocket connections; one more is told to come back later. 1 to 1,000,000.
+    public var socketsMax = 20_000
     /// Clients without a credential are served. There is no other way to be served yet, so this must be said.
     public var allowAnonymous = false
     /// The schema is brought up to date before the node serves.
@@ -59,7 +63,8 @@ public struct NodeConfiguration: Sendable {
             ("--grace-ms", graceMs, 100...3_600_000), ("--session-ms", sessionMs, 1_000...2_592_000_000),
             ("--lease-ms", leaseMs, 1_000...600_000),
             ("--request-timeout-ms", requestTimeoutMs, 100...60_000), ("--drain-ms", drainMs, 0...600_000),
-            ("--event-loops", eventLoops, 1...128),
+            ("--drain-spread-ms", drainSpreadMs, 0...600_000),
+            ("--sockets-max", socketsMax, 1...1_000_000), ("--event-loops", eventLoops, 1...128),
         ]
         for (name, value, range) in bounds where !range.contains(value) {
             return "\(name) is \(value); it must be from \(range.lowerBound) to \(range.upperBound)"

@@ -27,7 +27,8 @@ struct HubService: Service {
     }
 }
 
-/// At the graceful shutdown, tells the clients to go on elsewhere and gives their sockets time to close.
+/// At the graceful shutdown, tells the clients to go on elsewhere and gives their sockets time to close, and what they have
+/// sent time to be written.
 struct DrainService: Service {
     let gateway: Gateway
     let time: Duration
@@ -38,7 +39,7 @@ struct DrainService: Service {
         logger.info("draining", metadata: ["sockets": "\(gateway.socketCount)"])
         gateway.drain()
         let end = ContinuousClock.now + time
-        while gateway.socketCount > 0, ContinuousClock.now < end {
+        while gateway.socketCount > 0 || gateway.hub.bytesWaitingToBeWritten > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(20))
         }
     }

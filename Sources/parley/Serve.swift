@@ -40,8 +40,12 @@ struct Serve: AsyncParsableCommand {
     var leaseMs: Int?
     @Option(help: "How long a request waits for the database before `unavailable` (default: 5000).")
     var requestTimeoutMs: Int?
-    @Option(help: "How long sockets have to close after SIGTERM (default: 5000).")
+    @Option(help: "How long the node may take to close its sockets after SIGTERM (default: 8000).")
     var drainMs: Int?
+    @Option(help: "Over what time it closes them, when there are many (default: 2000).")
+    var drainSpreadMs: Int?
+    @Option(help: "WebSocket connections; one more is told to come back later (default: 20000).")
+    var socketsMax: Int?
     @Option(help: "Threads that serve sockets (default: one less than there are cores, at least one).")
     var eventLoops: Int?
     @Option(
@@ -95,6 +99,8 @@ struct Serve: AsyncParsableCommand {
         node.requestTimeoutMs =
             try requestTimeoutMs ?? settings.integer("request-timeout-ms") ?? node.requestTimeoutMs
         node.drainMs = try drainMs ?? settings.integer("drain-ms") ?? node.drainMs
+        node.socketsMax = try socketsMax ?? settings.integer("sockets-max") ?? node.socketsMax
+        node.drainSpreadMs = try drainSpreadMs ?? settings.integer("drain-spread-ms") ?? node.drainSpreadMs
         node.eventLoops = try eventLoops ?? settings.integer("event-loops") ?? node.eventLoops
         node.logLevel = try logLevel ?? settings.choice("log-level", Logger.Level.self) ?? node.logLevel
         let settingsAllowAnonymous = try settings.flag("allow-anonymous") ?? false

@@ -30,6 +30,28 @@ struct PipelinedTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("who asks for a thousand pages at once gets them all, and another is let in meanwhile")
+    func reads() async throws {
+        let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 1)
+        let ann = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        try await ann.join(room)
+        for number in 1...50 { await ann.say("\(number)", in: room, id: number) }
+        _ = try await ann.changes(of: room, upTo: 50)
+        for number in 1...1_000 {
+            await ann.send(#"{"method":"history","id":\#(number),"roomId":"\#(room)","limit":50}"#)
+        }
+        try await bob.join(room)
+        var answered: Set<Int> = []
+        while answered.count < 1_000 {
+            let page = try await ann.expect { $0["method"]?.string == "history" || $0["method"]?.string == "error" }
+            #expect(page["changes"]?.array?.count == 50)
+            answered.insert(page["id"]?.int ?? 0)
+        }
+        for node in nodes { await node.kill() }
+    }
+
     @Test("a malformed message behind a join is refused in its turn, and another node knows it")
     func malformed() async throws {
         let nodes = try await Design.notify.nodes()

@@ -116,7 +116,7 @@ struct LinkMachine: Sendable {
             refusals += 1
             guard refusals < Self.refusalsMax else { return close(.notAdmitted, &out) }
             wait(backoff(), because: reason, &out)
-        case 1012: wait(Wait(0, graceMs / 3), because: reason, &out)
+        case 1012 where connect != nil: wait(Wait(0, graceMs / 3), because: reason, &out)
         case 1000, 1001, 1013:
             let backoff = backoff()
             wait(Wait(Self.overloadMs, Self.overloadMs + backoff.most), because: reason, &out)

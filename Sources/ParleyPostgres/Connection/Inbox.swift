@@ -52,11 +52,13 @@ final class Inbox: Sendable {
     }
 
     /// nil, or why the job was not taken.
-    func submit(_ job: ConnectionJob) -> PostgresError? {
+    ///
+    /// - Parameter jobsBefore: How many unfinished ones it may come behind; nil for as many as there may be.
+    func submit(_ job: ConnectionJob, jobsBefore: Int? = nil) -> PostgresError? {
         let (refusal, wakes) = state.withLockedValue { state -> (PostgresError?, Bool) in
             if let refusal = state.refusal { return (refusal, false) }
             let isFull =
-                state.unfinishedJobs >= jobsMax
+                state.unfinishedJobs >= jobsMax || state.unfinishedJobs > jobsBefore ?? .max
                 || (state.unfinishedJobs > 0 && state.unfinishedBytes + job.byteCount > bytesMax)
             guard !isFull else { return (.unavailable(reason: "too much waits for the database already"), false) }
             state.unfinishedJobs += 1

@@ -132,9 +132,9 @@ public final class PostgresConnection: Sendable {
     }
 
     /// Goes behind what waits already; nobody awaits it, and only the observer hears of a failure. Dropped when the
-    /// queue is full.
-    public func submit(_ statement: Statement, _ parameters: [Parameter] = []) {
-        _ = inbox.submit(job(inbox.nextID(), [(statement, parameters)], nil, nil, nil))
+    /// queue is full, or when more than `jobsBefore` jobs are unfinished.
+    public func submit(_ statement: Statement, _ parameters: [Parameter] = [], jobsBefore: Int? = nil) {
+        _ = inbox.submit(job(inbox.nextID(), [(statement, parameters)], nil, nil, nil), jobsBefore: jobsBefore)
     }
 
     private func job(
