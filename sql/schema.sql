@@ -280,7 +280,6 @@ DECLARE
     dead bigint;
     wanted bigint[];
     locked bigint[];
-    ended bigint;
 BEGIN
     UPDATE parley.writer w
     SET last_batch = w.last_batch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -291,17 +290,25 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Who holds the node's row clears it; the others look for another one.
+    -- Who holds the node's row clears it; the others look for another one. One of which only those are left who may join
+    -- again elsewhere waits for them, and keeps nobody from clearing the next.
     SELECT n.node_no INTO dead
     FROM parley.node n
     WHERE n.dead_at + n.grace_ms * interval '1 ms' < clock_timestamp() AND n.cleared_at IS NULL
+        AND (EXISTS (SELECT FROM parley.member m WHERE m.node_no = n.node_no AND m.left_at IS NULL
+                AND NOT parley.is_elsewhere(m.session_no, n.node_no))
+            OR NOT EXISTS (SELECT FROM parley.member m WHERE m.node_no = n.node_no AND m.left_at IS NULL))
     ORDER BY n.dead_at
     FOR NO KEY UPDATE SKIP LOCKED
     LIMIT 1;
     IF FOUND THEN
         wanted := ARRAY(
             SELECT DISTINCT f.room_no
-            FROM (SELECT m.room_no FROM parley.member m WHERE m.node_no = dead AND m.left_at IS NULL LIMIT members_max) f);
+            FROM (
+                SELECT m.room_no FROM parley.member m
+                WHERE m.node_no = dead AND m.left_at IS NULL AND NOT parley.is_elsewhere(m.session_no, dead)
+                LIMIT members_max
+            ) f);
         locked := ARRAY(
             SELECT r.room_no FROM parley.room r WHERE r.room_no = ANY (wanted)
             ORDER BY r.room_no FOR NO KEY UPDATE SKIP LOCKED);
@@ -312,6 +319,7 @@ BEGIN
             SELECT m.room_no, m.session_no, row_number() OVER (PARTITION BY m.room_no ORDER BY m.session_no) AS step
             FROM parley.member m
             WHERE m.room_no = ANY (locked) AND m.node_no = dead AND m.left_at IS NULL
+                AND NOT parley.is_elsewhere(m.session_no, dead)
         ), left_now AS (
             UPDATE parley.member m
             SET roster_seq = r.roster_seq + g.step, left_at = now(), grace_until = NULL
@@ -335,6 +343,66 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) IS 'For nodes: ends memberships of one dead node whose grace is over, about members_max in one call. A row for each room that has changed and one without a room; no row at all when the writer is fenced';
+
+CREATE TABLE parley.node (
+    node_no bigint NOT NULL,
+    incarnation bigint DEFAULT 1 NOT NULL,
+    name text NOT NULL,
+    address text,
+    version text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    dead_at timestamp with time zone,
+    grace_ms integer DEFAULT 15000 NOT NULL,
+    cleared_at timestamp with time zone,
+    CONSTRAINT node_name_is_1_to_64_bytes CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64)))
+);
+
+COMMENT ON TABLE parley.node IS 'One row for each server process that ever ran';
+
+COMMENT ON COLUMN parley.node.incarnation IS 'Raised when a node that was declared dead comes back';
+
+COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by another node';
+
+COMMENT ON COLUMN parley.node.grace_ms IS 'How long its members stay after it is dead, milliseconds';
+
+COMMENT ON COLUMN parley.node.cleared_at IS 'When it was dead and had no members left; a day later its row goes';
+
+CREATE TABLE parley.session (
+    session_no bigint NOT NULL,
+    session_key bytea NOT NULL,
+    client_id parley.public_id NOT NULL,
+    user_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    node_no bigint,
+    socket_no bigint DEFAULT 0 NOT NULL,
+    joined_no bigint DEFAULT '-1'::integer NOT NULL,
+    lost_at timestamp with time zone,
+    opened_ms bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come back, at least once';
+
+COMMENT ON COLUMN parley.session.session_key IS 'Secret: what the signed token of the session names';
+
+COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with which the session began';
+
+COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
+
+COMMENT ON COLUMN parley.session.socket_no IS 'Number of its newest socket, 0 for the one with which it began. Rises with each that takes the session up, and is at least the milliseconds since 1970 then: so it rises also when a failover has lost the newest ones';
+
+COMMENT ON COLUMN parley.session.joined_no IS 'The newest of its sockets that has joined a room: its client has heard of that socket, and has its token';
+
+COMMENT ON COLUMN parley.session.lost_at IS 'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
+
+COMMENT ON COLUMN parley.session.opened_ms IS 'When its newest socket was opened at the earliest, milliseconds since 1970 as its node reckoned the database''s clock; 0 for the one with which it began, and when the node did not know';
+
+CREATE FUNCTION parley.is_elsewhere(session bigint, node bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (EXISTS (SELECT FROM (parley.session s JOIN parley.node n ON ((n.node_no = s.node_no))) WHERE ((s.session_no = is_elsewhere.session) AND (s.node_no <> is_elsewhere.node) AND (n.dead_at IS NULL))));
+
+COMMENT ON FUNCTION parley.is_elsewhere(session bigint, node bigint) IS 'For nodes: whether a session has gone from a node to one that lives';
 
 CREATE TABLE parley.room (
     room_no bigint NOT NULL,
@@ -571,7 +639,7 @@ $$;
 
 COMMENT ON FUNCTION parley.prune_log(rooms_max integer, chunks_max integer, bytes_max integer, refused_max integer, age_min_ms integer, pause_min_ms integer, pause_max_ms integer) IS 'For nodes: prunes rooms whose prune_at has come, within these bounds. Says how many rooms it has looked at and how many chunks are gone; no row when another node is at it';
 
-CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[]) RETURNS TABLE(ix integer, socket_no bigint, is_stale boolean, batch bigint)
+CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[], opened_from_ms bigint[], opened_to_ms bigint[]) RETURNS TABLE(ix integer, socket_no bigint, is_stale boolean, batch bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     AS $$
@@ -594,19 +662,24 @@ BEGIN
     -- In the order of the keys, as everybody who locks or inserts several sessions has it.
     PERFORM FROM parley.session s WHERE s.session_key = ANY (session_keys) ORDER BY s.session_key FOR NO KEY UPDATE;
     -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on, was given
-    -- up by that client and comes late: a node that was paused, or a network, had kept it.
+    -- up by that client and comes late: a node that was paused, or a network, had kept it. So does who was opened before the one
+    -- that goes on, as far as their nodes know the database's clock; but not by more than a request takes, for that would
+    -- rather be a clock that was set back.
     stale := ARRAY(
         SELECT q.key
-        FROM unnest(session_keys, shown_nos) q(key, shown)
+        FROM unnest(session_keys, shown_nos, opened_to_ms) q(key, shown, opened)
         JOIN parley.session s ON s.session_key = q.key
         JOIN parley.node n ON n.node_no = s.node_no AND n.dead_at IS NULL
-        WHERE s.joined_no > q.shown AND s.socket_no = s.joined_no AND s.lost_at IS NULL);
+        WHERE s.lost_at IS NULL AND (
+            s.joined_no > q.shown AND s.socket_no = s.joined_no
+            OR q.shown IS NOT NULL AND s.opened_ms BETWEEN q.opened + 1 AND q.opened + 60000));
     now_ms := extract(epoch FROM clock_timestamp()) * 1000;
     RETURN QUERY
     WITH taken AS (
-        INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no)
-        SELECT q.key, q.client_id, q.user_id, own_node, now_ms
-        FROM unnest(session_keys, client_ids, user_ids, ended_within_ms) q(key, client_id, user_id, within_ms)
+        INSERT INTO parley.session AS s (session_key, client_id, user_id, node_no, socket_no, opened_ms)
+        SELECT q.key, q.client_id, q.user_id, own_node, now_ms, COALESCE(q.opened, 0)
+        FROM unnest(session_keys, client_ids, user_ids, ended_within_ms, opened_from_ms)
+            q(key, client_id, user_id, within_ms, opened)
         WHERE q.key <> ALL (stale) AND (q.within_ms IS NULL OR EXISTS (
             -- Without a note of its end the newest socket is open, or died with its node.
             SELECT FROM parley.session k
@@ -617,7 +690,7 @@ BEGIN
                     > clock_timestamp() - q.within_ms * interval '1 ms'))
         ORDER BY q.key
         ON CONFLICT ON CONSTRAINT session_key_is_unique DO UPDATE
-        SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), lost_at = NULL
+        SET node_no = EXCLUDED.node_no, socket_no = GREATEST(s.socket_no + 1, now_ms), opened_ms = EXCLUDED.opened_ms, lost_at = NULL
         RETURNING s.session_key, s.socket_no
     )
     SELECT q.ix::integer, t.socket_no, q.key = ANY (stale), own_batch
@@ -627,7 +700,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or it is not known, and when is_stale: the token of socket shown_nos (NULL: no matter which) comes too late. No row at all when the writer is fenced';
+COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[], opened_from_ms bigint[], opened_to_ms bigint[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or it is not known, and when is_stale: the token of socket shown_nos (NULL: no matter which) comes too late, or the socket itself, opened between these times by the database''s clock, does. No row at all when the writer is fenced';
 
 CREATE TABLE parley.member (
     room_no bigint NOT NULL,
@@ -668,57 +741,6 @@ COMMENT ON TABLE parley.member_mark IS 'What the part of the log that was pruned
 COMMENT ON COLUMN parley.member_mark.last_id IS 'The highest id that was applied; 0 for none';
 
 COMMENT ON COLUMN parley.member_mark.refused IS 'The highest of the ids that were refused, descending';
-
-CREATE TABLE parley.node (
-    node_no bigint NOT NULL,
-    incarnation bigint DEFAULT 1 NOT NULL,
-    name text NOT NULL,
-    address text,
-    version text NOT NULL,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    dead_at timestamp with time zone,
-    grace_ms integer DEFAULT 15000 NOT NULL,
-    cleared_at timestamp with time zone,
-    CONSTRAINT node_name_is_1_to_64_bytes CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64)))
-);
-
-COMMENT ON TABLE parley.node IS 'One row for each server process that ever ran';
-
-COMMENT ON COLUMN parley.node.incarnation IS 'Raised when a node that was declared dead comes back';
-
-COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by another node';
-
-COMMENT ON COLUMN parley.node.grace_ms IS 'How long its members stay after it is dead, milliseconds';
-
-COMMENT ON COLUMN parley.node.cleared_at IS 'When it was dead and had no members left; a day later its row goes';
-
-CREATE TABLE parley.session (
-    session_no bigint NOT NULL,
-    session_key bytea NOT NULL,
-    client_id parley.public_id NOT NULL,
-    user_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    node_no bigint,
-    socket_no bigint DEFAULT 0 NOT NULL,
-    joined_no bigint DEFAULT '-1'::integer NOT NULL,
-    lost_at timestamp with time zone,
-    CONSTRAINT session_key_has_16_bytes CHECK ((octet_length(session_key) = 16))
-)
-WITH (fillfactor='70');
-
-COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come back, at least once';
-
-COMMENT ON COLUMN parley.session.session_key IS 'Secret: what the signed token of the session names';
-
-COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with which the session began';
-
-COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
-
-COMMENT ON COLUMN parley.session.socket_no IS 'Number of its newest socket, 0 for the one with which it began. Rises with each that takes the session up, and is at least the milliseconds since 1970 then: so it rises also when a failover has lost the newest ones';
-
-COMMENT ON COLUMN parley.session.joined_no IS 'The newest of its sockets that has joined a room: its client has heard of that socket, and has its token';
-
-COMMENT ON COLUMN parley.session.lost_at IS 'When that socket ended; noted when the session did not come back in time. NULL before, and of a node that died';
 
 CREATE VIEW parley.members AS
  SELECT (r.room_id)::text AS room_id,

@@ -11,13 +11,16 @@ public protocol SessionStore: Sendable {
     /// while a later one goes on of which the client has heard. A node that was paused, or a network, had kept it.
     ///
     /// - Parameter shown: The number of the socket with which the client got its token; nil for no condition.
+    /// - Parameter openedAt: When the socket was opened: with `shown`, it comes too late also when it was opened clearly
+    ///   before the one that goes on.
     /// - Parameter isWanted: Whether the socket is still there: asked at the last moment, so that one that was given up
     ///   takes nothing from a newer one. Called from any thread.
     /// - Parameter endedWithin: The session is over when its last socket ended longer ago, or the store does not know
     ///   it. nil when that is known not to be.
     /// - Returns: nil when the session is over.
     func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64?, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+        isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakenUp?
 
     /// Those of the sockets that have been overtaken, with the number that the newest one of their session has.

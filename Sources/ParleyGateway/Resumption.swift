@@ -19,6 +19,7 @@ struct Resumption: Sendable {
         isWanted: @escaping @Sendable () -> Bool
     ) {
         self.session = session
+        let openedAt = ContinuousClock.now
         let ending = Task { await older?() ?? [] }
         self.older = ending
         takingUp = Task {
@@ -26,7 +27,8 @@ struct Resumption: Sendable {
             guard isWanted() else { return .failure(.unavailable(reason: "the socket has ended")) }
             do throws(StoreError) {
                 return .success(
-                    try await hub.store.takeUp(session, shown: shown, endedWithin: endedWithin, isWanted: isWanted))
+                    try await hub.store.takeUp(
+                        session, shown: shown, openedAt: openedAt, endedWithin: endedWithin, isWanted: isWanted))
             } catch {
                 return .failure(error)
             }

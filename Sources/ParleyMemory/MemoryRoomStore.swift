@@ -113,7 +113,8 @@ public final class MemoryRoomStore: RoomStore {
     }
 
     public func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64?, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+        isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakenUp? {
         state.withLockedValue { state in
             let known = state.sockets[session.key]

@@ -53,6 +53,8 @@ struct Storage: Sendable {
             version: parleyVersion)
         settings.listenURL = configuration.listenURL
         settings.lease = .milliseconds(configuration.leaseMs)
+        // Who hears of the database less often than twice in a lease may declare nobody dead.
+        settings.heartbeatEvery = min(settings.heartbeatEvery, settings.lease / 5)
         // As long as a writer that cannot reach the database counts as alive, it may have to read back what it wrote.
         settings.pruneAgeMin = max(settings.pruneAgeMin, settings.lease * 2)
         settings.grace = .milliseconds(configuration.graceMs)

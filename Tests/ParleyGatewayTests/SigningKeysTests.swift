@@ -19,7 +19,8 @@ struct SigningKeysTests {
         }
 
         func takeUp(
-            _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+            _ session: SessionIdentity, shown: Int64?, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+            isWanted: @escaping @Sendable () -> Bool
         ) async throws(StoreError)
             -> TakenUp?
         { nil }

@@ -159,9 +159,11 @@ final class HeldStore: RoomStore {
     func history(_ request: HistoryRequest) async throws(StoreError) -> HistoryPage { try await rooms.history(request) }
 
     func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64?, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+        isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakenUp? {
-        try await rooms.takeUp(session, shown: shown, endedWithin: endedWithin, isWanted: isWanted)
+        try await rooms.takeUp(
+            session, shown: shown, openedAt: openedAt, endedWithin: endedWithin, isWanted: isWanted)
     }
 
     func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] {

@@ -112,7 +112,7 @@ extension RoomStoreBehaviour {
             let room = try await StoreRoom(store)
             let day = Duration.seconds(86_400)
             func isThere(_ session: SessionIdentity) async throws -> Bool {
-                try await store.takeUp(session, shown: nil, endedWithin: day, isWanted: { true }) != nil
+                try await store.takeUp(session, shown: nil, openedAt: .now, endedWithin: day, isWanted: { true }) != nil
             }
             func lose(_ session: SessionIdentity, ago: Duration) async throws {
                 _ = try await store.lapse([LostSocket(session: session.key, number: nil, ago: ago)])
@@ -125,10 +125,13 @@ extension RoomStoreBehaviour {
             #expect(try await isThere(ann))
             try await lose(ann, ago: .seconds(87_000))
             #expect(try await !isThere(ann))
-            #expect(try await store.takeUp(ann, shown: nil, endedWithin: .seconds(88_000), isWanted: { true }) != nil)
+            #expect(
+                try await store.takeUp(
+                    ann, shown: nil, openedAt: .now, endedWithin: .seconds(88_000), isWanted: { true }) != nil)
             #expect(try await isThere(ann), "its socket is open again")
             try await lose(ann, ago: .seconds(87_000))
-            #expect(try await store.takeUp(ann, shown: nil, endedWithin: nil, isWanted: { true }) != nil)
+            #expect(
+                try await store.takeUp(ann, shown: nil, openedAt: .now, endedWithin: nil, isWanted: { true }) != nil)
         },
     ]
 }

@@ -106,5 +106,47 @@ extension RoomStoreBehaviour {
             #expect(try await first.snapshot(.after(.position(head))).continuity == .continues)
             #expect(try await second.snapshot(.after(.position(head))).continuity == .diverged)
         },
+        RoomStoreBehaviour("who ask at the same time get what each of them would get alone") { store in
+            var rooms: [StoreRoom] = []
+            for count in 1...4 {
+                var room = try await StoreRoom(store)
+                try await room.fill(chunks: count * 3, of: count)
+                rooms.append(room)
+            }
+            let nowhere = RoomNumber(rooms.map(\.number.value).max().map { $0 + 1_000 } ?? 0)
+            var requests: [SnapshotRequest] = []
+            for room in rooms {
+                for count in [0, 1, 7, 50] {
+                    requests.append(SnapshotRequest(room: room.number, want: .recent(count), bytesMax: 100_000))
+                }
+                for seq in 0...room.last {
+                    requests.append(
+                        SnapshotRequest(
+                            room: room.number, want: .after(.seq(seq)), bytesMax: seq % 2 == 0 ? 300 : 90_000))
+                }
+                let other = Position(seq: room.last, tag: room.position(at: room.last).tag &+ 1)
+                requests.append(
+                    SnapshotRequest(room: room.number, want: .after(.position(other)), bytesMax: 100_000))
+                requests.append(SnapshotRequest(room: nowhere, want: .recent(5), bytesMax: 100_000))
+            }
+            func answer(_ request: SnapshotRequest) async -> Result<Snapshot, StoreError> {
+                do throws(StoreError) { return .success(try await store.snapshot(request)) } catch {
+                    return .failure(error)
+                }
+            }
+            var alone: [Result<Snapshot, StoreError>] = []
+            for request in requests { alone.append(await answer(request)) }
+            let together = await withTaskGroup(of: (Int, Result<Snapshot, StoreError>).self) { group in
+                // Twice each, so that the same question is there more than once.
+                for (index, request) in (requests + requests).enumerated() {
+                    group.addTask { (index, await answer(request)) }
+                }
+                return await group.reduce(into: [Int: Result<Snapshot, StoreError>]()) { $0[$1.0] = $1.1 }
+            }
+            for index in 0..<requests.count * 2 {
+                #expect(together[index] == alone[index % requests.count], "\(requests[index % requests.count])")
+            }
+            #expect(alone.contains(.failure(.roomNotFound)))
+        },
     ]
 }

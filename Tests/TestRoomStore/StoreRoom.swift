@@ -101,7 +101,7 @@ package struct StoreRoom {
 extension SessionStore {
     /// Of a session that is not over.
     package func takeUp(_ session: SessionIdentity) async throws -> TakenUp {
-        try #require(try await takeUp(session, shown: nil, endedWithin: nil, isWanted: { true }))
+        try #require(try await takeUp(session, shown: nil, openedAt: .now, endedWithin: nil, isWanted: { true }))
     }
 }
 

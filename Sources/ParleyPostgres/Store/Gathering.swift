@@ -50,12 +50,14 @@ final class Gathering<Question: Sendable, Answer: Sendable>: Sendable {
                 return batch
             }
             guard !batch.isEmpty else { return }
+            let start = ContinuousClock.now
             do throws(StoreError) {
                 let outcomes = try await ask(batch.map(\.question))
                 for (waiting, outcome) in zip(batch, outcomes) { waiting.waiter.resume(returning: outcome) }
             } catch {
                 for waiting in batch { waiting.waiter.resume(returning: .failure(error)) }
             }
+            await Crowd.rest(after: batch.count, since: start)
         }
     }
 }

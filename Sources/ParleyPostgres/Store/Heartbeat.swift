@@ -15,6 +15,8 @@ struct Beat: Sendable {
     var silentNodes: Set<Int64>
     /// There is a dead node whose members' grace is over.
     var hasNodeToClear: Bool
+    /// Until the first of the other nodes' leases, or of the dead ones' graces, runs out; nil when there is none.
+    var nextEnd: Duration?
 }
 
 /// Renews this node's leases, and learns from the same statement how far the others have come.
@@ -26,17 +28,26 @@ final class Heartbeat: Sendable {
 
     private let connection: PostgresConnection
     private let registration: NodeRegistration
+    private let clock: DatabaseClock
     private let configuration: StoreConfiguration
     private let logger: Logger
     private let listeners = NIOLockedValueBox(Listeners())
 
+    /// How long after the end of a lease or a grace the next beat comes, so that it finds it over.
+    private static let endSlack = Duration.milliseconds(20)
+    /// And at most so much later, milliseconds, at random: of several nodes one comes first.
+    private static let endJitterMax = 100
+    /// Beats in the time of one, however many leases and graces end.
+    private static let beatsMax = 20
+
     /// `connection` commits asynchronously: a lease that a crash of the server takes back does no harm.
     init(
-        connection: PostgresConnection, registration: NodeRegistration, configuration: StoreConfiguration,
-        logger: Logger
+        connection: PostgresConnection, registration: NodeRegistration, clock: DatabaseClock,
+        configuration: StoreConfiguration, logger: Logger
     ) {
         self.connection = connection
         self.registration = registration
+        self.clock = clock
         self.configuration = configuration
         self.logger = logger
     }
@@ -58,29 +69,36 @@ final class Heartbeat: Sendable {
     /// Until the task is cancelled.
     func run() async {
         while !Task.isCancelled {
+            var pause = configuration.heartbeatEvery
             do throws(PostgresError) {
-                try await beat()
+                if let end = try await beat() {
+                    let after = end + Self.endSlack + .milliseconds(Int.random(in: 0...Self.endJitterMax))
+                    pause = max(min(pause, after), configuration.heartbeatEvery / Self.beatsMax)
+                }
             } catch {
                 logger.debug("a heartbeat failed", metadata: ["error": "\(error)"])
             }
-            do { try await Task.sleep(for: configuration.heartbeatEvery) } catch { break }
+            do { try await Task.sleep(for: pause) } catch { break }
         }
         let all = listeners.withLockedValue { Array($0.continuations.values) }
         for continuation in all { continuation.finish() }
     }
 
-    private func beat() async throws(PostgresError) {
-        guard let rows = registration.current else { return }
+    /// Returns the beat's `nextEnd`.
+    private func beat() async throws(PostgresError) -> Duration? {
+        guard let rows = registration.current else { return nil }
         let sentAt = ContinuousClock.now
         let answer = try await connection.execute(
             Self.statement,
             [
                 .int8(rows.node), .int8(rows.incarnation), .milliseconds(configuration.lease),
-                .milliseconds(configuration.lease - configuration.heartbeatEvery),
+                .milliseconds(renewWhenLeft),
             ])
+        if let now = answer.first?.int8(9) { clock.read(now, sent: sentAt, received: .now) }
         var own: Set<Int64> = []
         var beat = Beat(sentAt: sentAt, writers: [], silentNodes: [], hasNodeToClear: false)
         var living: Set<Int64> = []
+        var leases: [Int64: Int64] = [:]
         for row in answer {
             beat.hasNodeToClear = row.bool(5)
             if row.int8(1) == rows.node {
@@ -88,12 +106,21 @@ final class Heartbeat: Sendable {
                 continue
             }
             if row.bool(6) { beat.writers.append(WriterBeat(writer: row.int8(0), lastBatch: row.int8(2))) }
+            if let left = row.int8OrNil(7) { leases[row.int8(1)] = max(left, leases[row.int8(1)] ?? left) }
             if row.bool(4) { beat.silentNodes.insert(row.int8(1)) } else { living.insert(row.int8(1)) }
         }
         beat.silentNodes.subtract(living)
+        let ends = (leases.values + [answer.first?.int8OrNil(8)].compactMap { $0 }).filter { $0 > 0 }
+        beat.nextEnd = ends.min().map { .milliseconds($0) }
         if !Set(rows.writers.values).isSubset(of: own) { try await registration.renew(rows) }
         let all = listeners.withLockedValue { Array($0.continuations.values) }
         for continuation in all { continuation.yield(beat) }
+        return beat.nextEnd
+    }
+
+    /// What is left of a lease when it is renewed: an idle node writes at every second beat.
+    private var renewWhenLeft: Duration {
+        max(configuration.lease - configuration.heartbeatEvery * 3 / 2, configuration.lease / 2)
     }
 
     /// Skips rows that a batch holds at this moment, which renews the lease itself, and those that one has just renewed.
@@ -117,7 +144,13 @@ final class Heartbeat: Sendable {
                 EXISTS (
                     SELECT FROM parley.node
                     WHERE dead_at + grace_ms * interval '1 ms' < clock_timestamp() AND cleared_at IS NULL),
-                lease_until > clock_timestamp() - interval '1 minute'
+                lease_until > clock_timestamp() - interval '1 minute',
+                CASE WHEN dead_at IS NULL THEN
+                    (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::int8 END,
+                (SELECT (EXTRACT(EPOCH FROM min(dead_at + grace_ms * interval '1 ms') - clock_timestamp()) * 1000)::int8
+                    FROM parley.node
+                    WHERE dead_at + grace_ms * interval '1 ms' > clock_timestamp() AND cleared_at IS NULL),
+                (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::int8
             FROM parley.writer
             WHERE node_no = $1::int8 OR dead_at IS NULL OR lease_until > clock_timestamp() - interval '1 minute'
             """)

@@ -5,13 +5,14 @@ internal import ParleyCore
 extension MemberDesk {
     /// Answers within the request timeout, a little more when the statement under way takes all of it.
     func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64?, openedMs: ClosedRange<Int64>?, endedWithin: Duration?,
+        isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakeUpRequest.Outcome {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let answer: TakeUpRequest.Answer = await withCheckedContinuation { continuation in
             let request = TakeUpRequest(
-                session: session, shown: shown, endedWithin: endedWithin, isWanted: isWanted, deadline: deadline,
-                waiter: continuation)
+                session: session, shown: shown, openedMs: openedMs, endedWithin: endedWithin, isWanted: isWanted,
+                deadline: deadline, waiter: continuation)
             begin { state in
                 state.takeUps.add(request)
             } orElse: {

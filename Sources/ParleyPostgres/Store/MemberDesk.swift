@@ -87,8 +87,14 @@ final class MemberDesk: Sendable {
                 request.answer(.failure(.unavailable(reason: "the database was not available in time")))
             }
             switch work {
-            case .batch(let requests): await run(requests, skipLocked: false)
-            case .takeUps(let requests): await run(requests)
+            case .batch(let requests):
+                let start = ContinuousClock.now
+                await run(requests, skipLocked: false)
+                await Crowd.rest(after: requests.count, since: start)
+            case .takeUps(let requests):
+                let start = ContinuousClock.now
+                await run(requests)
+                await Crowd.rest(after: requests.count, since: start)
             case .aside(let requests):
                 await run(requests, skipLocked: true)
                 state.withLockedValue { $0.queue.forgetRoomsWhenDone() }

@@ -24,7 +24,7 @@ struct MemberRequest: Sendable {
 /// transaction holds wait aside, so that they hold up nobody else.
 struct MemberQueue {
     /// One statement's worth: its answer must fit a socket's buffer.
-    static let batchMax = 256
+    static let batchMax = 512
     static let lengthMax = 16_384
 
     private var waiting: [MemberRequest] = []

@@ -7,13 +7,7 @@ extension PostgresRoomStore {
             return try await recent(count, of: request, continuity: .continues)
         case .after(let point):
             let seq = max(0, point.seq)
-            let rows = try await reader.read(
-                SnapshotStatement.after,
-                [
-                    .int8(request.room.value), .int8(seq), .int4(Int32(clamping: request.bytesMax)),
-                    .int4(SnapshotStatement.rowsMax), .int4(Int32(Limits.chunkBytesMax)),
-                ])
-            guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
+            let reading = try await snapshots.after(seq, of: request.room, bytesMax: request.bytesMax)
             switch ResumeJudgement(point, in: reading) {
             case .continues(let base):
                 let runs = RunCut(bytesMax: request.bytesMax)
@@ -30,13 +24,7 @@ extension PostgresRoomStore {
     private func recent(
         _ count: Int, of request: SnapshotRequest, continuity: Snapshot.Continuity
     ) async throws(StoreError) -> Snapshot {
-        let rows = try await reader.read(
-            SnapshotStatement.recent,
-            [
-                .int8(request.room.value), .int4(Int32(clamping: max(0, count))),
-                .int4(Int32(clamping: request.bytesMax)),
-            ])
-        guard let reading = SnapshotStatement.Reading(rows) else { throw .roomNotFound }
+        let reading = try await snapshots.recent(count, of: request.room, bytesMax: request.bytesMax)
         let runs = RunCut(changesMax: max(0, count), bytesMax: request.bytesMax).newest(of: reading.runs)
         return Snapshot(
             head: reading.head, runs: runs, continuity: continuity, end: reading.head, values: reading.values)
@@ -48,10 +36,7 @@ extension PostgresRoomStore {
     }
 
     public func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead] {
-        guard !cursors.isEmpty else { return [] }
-        let rows = try await reader.read(
-            RosterStatement.read, [.int8Array(cursors.map(\.room.value)), .int8Array(cursors.map(\.seq))])
-        return RosterStatement.reads(rows)
+        try await rosters.read(cursors)
     }
 
     public func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {

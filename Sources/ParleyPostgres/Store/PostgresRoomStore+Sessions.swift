@@ -2,10 +2,14 @@ public import ParleyCore
 
 extension PostgresRoomStore {
     public func takeUp(
-        _ session: SessionIdentity, shown: Int64?, endedWithin: Duration?, isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64?, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+        isWanted: @escaping @Sendable () -> Bool
     ) async throws(StoreError) -> TakenUp? {
         let number: Int64
-        switch try await desk.takeUp(session, shown: shown, endedWithin: endedWithin, isWanted: isWanted) {
+        let outcome = try await desk.takeUp(
+            session, shown: shown, openedMs: clock.milliseconds(at: openedAt), endedWithin: endedWithin,
+            isWanted: isWanted)
+        switch outcome {
         case .taken(let taken): number = taken
         case .over: return nil
         case .stale: throw .unavailable(reason: "a newer socket has the session")

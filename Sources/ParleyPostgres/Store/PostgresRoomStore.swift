@@ -21,8 +21,11 @@ public final class PostgresRoomStore: RoomStore {
     private let writer: LogWriter
     private let writerApart: LogWriter
     let desk: MemberDesk
+    let clock = DatabaseClock()
     private let marks: MarksReader
     let memberships: MembershipReader
+    let snapshots: SnapshotReader
+    let rosters: RosterReader
     let reaper: Reaper
     let pruner: Pruner
     let history: ServerHistory
@@ -72,8 +75,10 @@ public final class PostgresRoomStore: RoomStore {
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
         self.marks = MarksReader(reader: self.reader)
         self.memberships = MembershipReader(reader: self.reader)
+        self.snapshots = SnapshotReader(reader: self.reader)
+        self.rosters = RosterReader(reader: self.reader)
         self.heartbeat = Heartbeat(
-            connection: reader, registration: registration, configuration: configuration, logger: logger)
+            connection: reader, registration: registration, clock: clock, configuration: configuration, logger: logger)
         self.reaper = Reaper(seat: roster, heartbeat: heartbeat, configuration: configuration, logger: logger)
         self.pruner = Pruner(
             reader: self.reader, connection: detour, configuration: configuration, observer: observer, logger: logger)

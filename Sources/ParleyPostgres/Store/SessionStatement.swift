@@ -7,7 +7,8 @@ enum SessionStatement {
         sql: """
             SELECT ix, socket_no, is_stale, batch
             FROM parley.take_up(
-                $1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[], $8::int8[], $9::int8[])
+                $1::int8, $2::int8, $3::int8, $4::int4, $5::bytea[], $6::text[], $7::text[], $8::int8[], $9::int8[],
+                $10::int8[], $11::int8[])
             """)
 
     static func parameters(
@@ -19,6 +20,8 @@ enum SessionStatement {
             .textArray(requests.map(\.session.userID)),
             .int8Array(requests.map(\.shown)),
             .int8Array(requests.map { $0.endedWithin?.wholeMilliseconds }),
+            .int8Array(requests.map { $0.openedMs?.lowerBound }),
+            .int8Array(requests.map { $0.openedMs?.upperBound }),
         ]
     }
 

@@ -6,7 +6,7 @@ struct TakeUpRequest: Sendable {
         /// By the socket of this number.
         case taken(Int64)
         case over
-        /// A newer socket, of which the client has heard, goes on.
+        /// A newer socket goes on, of which the client has heard, or which was opened later.
         case stale
     }
 
@@ -14,6 +14,8 @@ struct TakeUpRequest: Sendable {
 
     let session: SessionIdentity
     let shown: Int64?
+    /// Between what times the socket was opened, by the database's clock, milliseconds since 1970; nil when that is not known.
+    let openedMs: ClosedRange<Int64>?
     let endedWithin: Duration?
     let isWanted: @Sendable () -> Bool
     let deadline: ContinuousClock.Instant

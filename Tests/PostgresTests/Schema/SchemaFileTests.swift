@@ -1,5 +1,6 @@
 import Foundation
 import ParleyCluster
+import ParleySchema
 import TestPostgres
 import Testing
 
@@ -25,6 +26,14 @@ struct SchemaFileTests {
             let stored = try String(contentsOf: Self.file, encoding: .utf8)
             #expect(stored == text, "run the tests once with PARLEY_UPDATE_SCHEMA=1, and look at what has changed")
         }
+    }
+
+    @Test("every script in the folder is one of the migrations")
+    func isComplete() throws {
+        let folder = Self.file.deletingLastPathComponent().appending(path: "migrations")
+        let scripts = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".sql") }
+        let migrations = Schema.migrations.map { "\(String(format: "%04d", $0.number))_\($0.name).sql" }
+        #expect(scripts.sorted() == migrations)
     }
 
     /// Without what depends on the programs' version and on the session.

@@ -1,0 +1,21 @@
+import Testing
+
+@testable import ParleyPostgres
+
+@Suite("Database clock")
+struct DatabaseClockTests {
+    @Test("a time is reckoned from the middle of the last short round trip, and is as wrong as half of it")
+    func reckons() {
+        let clock = DatabaseClock()
+        let start = ContinuousClock.now
+        #expect(clock.milliseconds(at: start) == nil)
+        clock.read(1_000_000, sent: start, received: start + .milliseconds(100))
+        #expect(clock.milliseconds(at: start + .milliseconds(50)) == 999_949...1_000_051)
+        #expect(clock.milliseconds(at: start + .milliseconds(250)) == 1_000_149...1_000_251)
+        #expect(clock.milliseconds(at: start - .milliseconds(50)) == 999_849...999_951)
+        clock.read(9_000_000, sent: start, received: start + .milliseconds(501))
+        #expect(clock.milliseconds(at: start + .milliseconds(50)) == 999_949...1_000_051)
+        clock.read(2_000_000, sent: start, received: start)
+        #expect(clock.milliseconds(at: start) == 1_999_999...2_000_001)
+    }
+}
