@@ -270,6 +270,96 @@ $$;
 
 COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], sockets bigint[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), o (nothing done: a newer socket has the session), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
 
+CREATE FUNCTION parley.check_client(client text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT parley.is_public_id(client) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the id of a client', left(client, 80)),
+            HINT = 'An id has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ..; NULL stands for '
+                'no client.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.check_client(client text) IS 'Raises PY004 unless this can be the id of a client, or is NULL';
+
+CREATE FUNCTION parley.check_payload(payload text, name text, bytes_max integer, depth_max integer) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    breach text;
+    bare text;
+    numbers text[];
+BEGIN
+    IF payload IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%s is NULL', name),
+            HINT = 'JSON null is written as ''null''.';
+    END IF;
+    IF octet_length(payload) > bytes_max THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY005',
+            MESSAGE = format('%s has %s bytes of JSON text, more than %s', name, octet_length(payload), bytes_max),
+            HINT = 'Publish a reference to what is large, and let clients fetch it.';
+    END IF;
+    IF strpos(payload, '\u') > 0 THEN
+        BEGIN
+            PERFORM payload::jsonb;
+        EXCEPTION
+            WHEN untranslatable_character THEN
+                breach := 'the escape \u0000';
+            WHEN invalid_text_representation THEN
+                breach := 'half of a surrogate pair';
+            WHEN numeric_value_out_of_range THEN
+                breach := 'a number out of the range of a double';
+        END;
+    END IF;
+    IF breach IS NULL THEN
+        -- Digits and brackets inside strings mean nothing.
+        bare := regexp_replace(payload, '"(?:[^"\\]|\\.)*"', '""', 'g');
+        numbers := ARRAY(SELECT m[1] FROM regexp_matches(bare, '(-?[0-9][-+.0-9eE]*)', 'g') m);
+        IF EXISTS (SELECT FROM unnest(numbers) n WHERE length(n) > 64) THEN
+            breach := 'a number longer than 64 characters';
+        ELSIF (
+            SELECT max(d.depth) > depth_max
+            FROM (
+                SELECT sum(CASE WHEN c.bracket IN ('[', '{') THEN 1 ELSE -1 END) OVER (ORDER BY c.ix) AS depth
+                FROM string_to_table(regexp_replace(bare, '[^][{}]', '', 'g'), NULL) WITH ORDINALITY c(bracket, ix)
+            ) d)
+        THEN
+            breach := format('nesting deeper than %s', depth_max);
+        ELSE
+            BEGIN
+                PERFORM n::double precision FROM unnest(numbers) n;
+            EXCEPTION WHEN numeric_value_out_of_range THEN
+                breach := 'a number out of the range of a double';
+            END;
+        END IF;
+    END IF;
+    IF breach IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%s holds what is not allowed: %s', name, breach),
+            HINT = 'Clients in other languages could not read it.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.check_payload(payload text, name text, bytes_max integer, depth_max integer) IS 'Raises PY004 or PY005 unless JSON text is allowed as a payload: the same rules as for what comes by sockets';
+
+CREATE FUNCTION parley.check_retention(messages bigint, seconds bigint) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF messages < 1 OR seconds < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a room keeps 1 message at least, and for 1 second',
+            HINT = 'NULL, or nothing, keeps everything.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.check_retention(messages bigint, seconds bigint) IS 'Raises PY004 unless a room can keep this many messages, and for so long';
+
 CREATE FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) RETURNS TABLE(batch bigint, room_no bigint, roster_seq bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -344,6 +434,110 @@ $$;
 
 COMMENT ON FUNCTION parley.clear_dead_node(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, members_max integer) IS 'For nodes: ends memberships of one dead node whose grace is over, about members_max in one call. A row for each room that has changed and one without a room; no row at all when the writer is fenced';
 
+CREATE FUNCTION parley.close_room(room text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    number bigint;
+    steps integer;
+    claim bigint;
+    pointer text;
+BEGIN
+    IF EXISTS (SELECT FROM parley.room r WHERE r.room_id = room AND r.closed_at IS NOT NULL) THEN
+        RETURN false;
+    END IF;
+    number := parley.hold_room(room);
+    WITH gone AS (
+        SELECT m.session_no, row_number() OVER (ORDER BY m.session_no) AS step
+        FROM parley.member m
+        WHERE m.room_no = number AND m.left_at IS NULL
+    ), left_now AS (
+        UPDATE parley.member m
+        SET roster_seq = r.roster_seq + g.step, claim = r.claim_seq + 1, left_at = now(), grace_until = NULL
+        FROM gone g, parley.room r
+        WHERE r.room_no = number AND m.room_no = number AND m.session_no = g.session_no
+    )
+    SELECT count(*) INTO steps FROM gone;
+    UPDATE parley.room r
+    SET roster_seq = r.roster_seq + steps, claim_seq = r.claim_seq + 1, member_count = 0, closed_at = clock_timestamp()
+    WHERE r.room_no = number
+    RETURNING number || ':' || r.last_seq || ':' || r.roster_seq, r.claim_seq INTO pointer, claim;
+    PERFORM pg_notify('parley', '0:0 -' || number || ':' || claim || ':*');
+    PERFORM pg_notify('parley', '0:0 ' || pointer);
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION parley.close_room(room text) IS 'Closes a room with the caller''s transaction: nothing more gets in, and nobody is a member any more. False when it was closed already. Its id stays taken for a day; parley.prune then removes all of it';
+
+CREATE FUNCTION parley.create_room(room text DEFAULT NULL::text, meta json DEFAULT NULL::json, retain_messages bigint DEFAULT NULL::bigint, retain_seconds bigint DEFAULT NULL::bigint, if_missing boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- Without letters that look like others: 60 bits.
+    letters constant text := '0123456789abcdefghjkmnpqrstvwxyz';
+    random_bytes bytea := decode(replace(gen_random_uuid()::text, '-', ''), 'hex');
+    id text := COALESCE(room, (
+        -- Bytes 6 and 8 are not all random.
+        SELECT string_agg(substr(letters, get_byte(random_bytes, b) % 32 + 1, 1), '')
+        FROM unnest('{0,1,2,3,4,5,10,11,12,13,14,15}'::integer[]) b));
+    payload text := btrim(meta::text, E' \t\n\r');
+BEGIN
+    IF NOT parley.is_public_id(id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the id of a room', left(id, 80)),
+            HINT = 'An id has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ..; NULL gets one made.';
+    END IF;
+    IF meta IS NOT NULL THEN
+        PERFORM parley.check_payload(payload, '"meta"', 8192, 100);
+    END IF;
+    IF json_typeof(meta) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"meta" must be a JSON object',
+            HINT = 'For example {"topic":"tea"}.';
+    END IF;
+    PERFORM parley.check_retention(retain_messages, retain_seconds);
+    INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds)
+    VALUES (id, parley.random_tag(), payload::json, retain_messages, retain_seconds)
+    ON CONFLICT ON CONSTRAINT room_id_is_unique DO NOTHING;
+    IF NOT FOUND AND if_missing IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY003', MESSAGE = format('there is a room %L already', id),
+            HINT = 'With if_missing => true that is no error. The id of a closed room is taken for another day.';
+    END IF;
+    RETURN id;
+END
+$$;
+
+COMMENT ON FUNCTION parley.create_room(room text, meta json, retain_messages bigint, retain_seconds bigint, if_missing boolean) IS 'Makes a room, which clients find when the caller''s transaction has committed. Returns its id: the one that was given, or one made of random letters. if_missing: also when there is one of this id already, which stays as it is';
+
+CREATE FUNCTION parley.encoded_change(client text, content text, payload text) RETURNS text
+    LANGUAGE sql
+    RETURN concat('{', (('"clientId":"'::text || client) || '",'::text), '"at":', (floor((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric)))::bigint, ',"', content, '":', payload, '}');
+
+COMMENT ON FUNCTION parley.encoded_change(client text, content text, payload text) IS 'A change as it stands in the log, byte by byte as nodes write one without an id; content is message or set';
+
+CREATE FUNCTION parley.hold_room(room text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    number bigint;
+BEGIN
+    SELECT r.room_no INTO number FROM parley.room r
+    WHERE r.room_id = room AND r.closed_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM parley.raise_no_room(room);
+    END IF;
+    -- Whatever is done to a room is durable before anybody sees it, also where the database's default is another.
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION parley.hold_room(room text) IS 'Takes the lock on the row of an open room until the transaction ends, and returns its room_no';
+
 CREATE TABLE parley.node (
     node_no bigint NOT NULL,
     incarnation bigint DEFAULT 1 NOT NULL,
@@ -403,6 +597,57 @@ CREATE FUNCTION parley.is_elsewhere(session bigint, node bigint) RETURNS boolean
     RETURN (EXISTS (SELECT FROM (parley.session s JOIN parley.node n ON ((n.node_no = s.node_no))) WHERE ((s.session_no = is_elsewhere.session) AND (s.node_no <> is_elsewhere.node) AND (n.dead_at IS NULL))));
 
 COMMENT ON FUNCTION parley.is_elsewhere(session bigint, node bigint) IS 'For nodes: whether a session has gone from a node to one that lives';
+
+CREATE FUNCTION parley.is_plain_payload(payload text, bytes_max integer) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((octet_length(payload) <= bytes_max) AND (strpos(payload, '\u'::text) = 0) AND (payload !~ '[eE][-+]?[0-9]{3}|[-+.0-9eE]{65}'::text) AND ((octet_length(payload) <= 200) OR ((length(payload) - length(translate(payload, '[{'::text, ''::text))) <= 100)));
+
+COMMENT ON FUNCTION parley.is_plain_payload(payload text, bytes_max integer) IS 'Whether JSON text is allowed as a payload at first glance, as nearly all is. What is not may be allowed all the same: parley.check_payload says';
+
+CREATE FUNCTION parley.is_public_id(id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((id ~ '^[A-Za-z0-9._~-]{1,64}$'::text) AND (id <> ALL (ARRAY['.'::text, '..'::text])));
+
+COMMENT ON FUNCTION parley.is_public_id(id text) IS 'Whether a room or a client can have this id; NULL for NULL';
+
+CREATE FUNCTION parley.keep_marks(room_nos bigint[], changes_min integer, chunks_max integer, refused_max integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    number bigint;
+    done bigint;
+    upto bigint;
+    chunks integer;
+    unfinished integer := 0;
+BEGIN
+    FOR number IN SELECT n FROM unnest(room_nos) n JOIN parley.room r ON r.room_no = n ORDER BY n LOOP
+        INSERT INTO parley.mark_checkpoint (room_no, last_seq) VALUES (number, 0) ON CONFLICT DO NOTHING;
+        -- Another node that is at it does the same.
+        SELECT c.last_seq INTO done FROM parley.mark_checkpoint c
+        WHERE c.room_no = number
+        FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        SELECT max(f.last_seq), count(*) INTO upto, chunks
+        FROM (
+            SELECT u.last_seq FROM parley.update_log u
+            WHERE u.room_no = number AND u.last_seq > done
+            ORDER BY u.last_seq
+            LIMIT chunks_max
+        ) f;
+        CONTINUE WHEN upto IS NULL OR upto - done < changes_min;
+        PERFORM parley.note_marks(number, done, upto, refused_max);
+        UPDATE parley.mark_checkpoint c SET last_seq = upto WHERE c.room_no = number;
+        IF chunks = chunks_max THEN
+            unfinished := unfinished + 1;
+        END IF;
+    END LOOP;
+    RETURN unfinished;
+END
+$$;
+
+COMMENT ON FUNCTION parley.keep_marks(room_nos bigint[], changes_min integer, chunks_max integer, refused_max integer) IS 'For nodes: brings the marks of these rooms forward, where changes_min or more have come, by at most chunks_max chunks of each. Returns in how many of them there may be more';
 
 CREATE TABLE parley.room (
     room_no bigint NOT NULL,
@@ -495,7 +740,7 @@ COMMENT ON COLUMN parley.messages.at IS 'When a node accepted it, by the clock o
 
 CREATE FUNCTION parley.messages(room text, after bigint DEFAULT 0, max integer DEFAULT 100) RETURNS SETOF parley.messages
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT r.room_id, u.first_seq + e.place - 1, e.change ->> 'clientId', e.change -> 'message',
         timestamptz 'epoch' + (e.change ->> 'at')::bigint * interval '1 ms'
@@ -509,9 +754,59 @@ $$;
 
 COMMENT ON FUNCTION parley.messages(room text, after bigint, max integer) IS 'The oldest messages of a room after a place, at most max: reads only what it needs';
 
+CREATE FUNCTION parley.prune(room text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    numbers bigint[];
+    gone bigint;
+    kept bigint;
+    pruned integer;
+BEGIN
+    -- The pruner's own lock: nodes leave the work to whoever has it.
+    PERFORM pg_advisory_xact_lock(1348563564, 1886549358);
+    IF room IS NOT NULL AND NOT EXISTS (SELECT FROM parley.room r WHERE r.room_id = room) THEN
+        PERFORM parley.raise_no_room(room);
+    END IF;
+    -- A room that somebody holds waits for the next time, here and below.
+    numbers := ARRAY(
+        SELECT r.room_no FROM parley.room r
+        WHERE r.closed_at < clock_timestamp() - interval '1 day' AND (room IS NULL OR r.room_id = room)
+        ORDER BY r.room_no FOR UPDATE SKIP LOCKED);
+    WITH deleted AS (
+        DELETE FROM parley.update_log u WHERE u.room_no = ANY (numbers)
+        RETURNING u.last_seq - u.first_seq + 1 AS changes
+    )
+    SELECT COALESCE(sum(d.changes), 0) INTO gone FROM deleted d;
+    DELETE FROM parley.room r WHERE r.room_no = ANY (numbers);
+
+    numbers := ARRAY(
+        SELECT r.room_no FROM parley.room r
+        WHERE (r.retain_messages IS NOT NULL OR r.retain_seconds IS NOT NULL) AND (room IS NULL OR r.room_id = room)
+        ORDER BY r.room_no FOR NO KEY UPDATE SKIP LOCKED);
+    SELECT COALESCE(sum(r.last_seq - r.first_seq + 1), 0) INTO kept
+    FROM parley.room r WHERE r.room_no = ANY (numbers);
+    UPDATE parley.room r SET prune_at = '-infinity' WHERE r.room_no = ANY (numbers);
+    WHILE EXISTS (SELECT FROM parley.room r WHERE r.room_no = ANY (numbers) AND r.prune_at <= clock_timestamp()) LOOP
+        SELECT p.rooms INTO pruned FROM parley.prune_log(32, 4096, 16777216, 256, 60000, 5000, 3600000) p;
+        EXIT WHEN pruned = 0;
+    END LOOP;
+    SELECT gone + kept - COALESCE(sum(r.last_seq - r.first_seq + 1), 0) INTO gone
+    FROM parley.room r WHERE r.room_no = ANY (numbers);
+
+    DELETE FROM parley.idempotency k
+    USING parley.room r
+    WHERE r.room_no = k.room_no AND (room IS NULL OR r.room_id = room) AND k.kept_until < clock_timestamp();
+    RETURN gone;
+END
+$$;
+
+COMMENT ON FUNCTION parley.prune(room text) IS 'Removes now what is not to be kept, of one room or of all that nobody holds: the log beyond their retention, but nothing of the last minute, rooms that were closed a day ago, and keys that are over. Returns how many changes went. Nodes do the first by themselves';
+
 CREATE FUNCTION parley.prune_log(rooms_max integer, chunks_max integer, bytes_max integer, refused_max integer, age_min_ms integer, pause_min_ms integer, pause_max_ms integer) RETURNS TABLE(rooms integer, chunks integer)
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 DECLARE
@@ -552,8 +847,8 @@ BEGIN
             COALESCE(r.edge_at, r.created_at) AS quiet_since
         INTO room FROM parley.room r WHERE r.room_no = number;
 
-        -- The oldest chunks up to the first that is to be kept. A young one always is: its writer may not know yet that it
-        -- was committed, and other nodes have yet to read it.
+        -- The oldest chunks up to the first that is to be kept. A young one always is: its writer may not know yet that
+        -- it was committed, and other nodes have yet to read it.
         SELECT count(*)::integer AS chunks, COALESCE(sum(c.bytes), 0) AS bytes, max(c.last_seq) AS last_seq,
             (array_agg(c.tag ORDER BY c.last_seq DESC))[1] AS tag, (array_agg(c.at ORDER BY c.last_seq DESC))[1] AS at
         INTO gone
@@ -574,41 +869,23 @@ BEGIN
         WHERE c.goes AND c.bytes_older < bytes_left;
 
         IF gone.chunks > 0 THEN
-            INSERT INTO parley.member_mark AS k (room_no, session_no, last_id, refused)
-            SELECT number, m.session_no, COALESCE(max(s.id) FILTER (WHERE NOT s.is_refused), 0),
-                COALESCE((array_agg(DISTINCT s.id ORDER BY s.id DESC) FILTER (WHERE s.is_refused))[1:refused_max], '{}')
-            FROM (
-                SELECT u.last_seq, e.change ->> 'clientId' AS client_id, (e.change ->> 'id')::bigint AS id,
-                    false AS is_refused
-                FROM parley.update_log u
-                CROSS JOIN LATERAL json_array_elements(('[' || u.body || ']')::json) e(change)
-                WHERE u.room_no = number AND u.last_seq <= gone.last_seq AND e.change -> 'id' IS NOT NULL
-                UNION ALL
-                SELECT u.last_seq, split_part(p.part, '=', 1), i.id::bigint, true
-                FROM parley.update_log u
-                CROSS JOIN LATERAL string_to_table(u.refused, ' ') p(part)
-                CROSS JOIN LATERAL string_to_table(split_part(p.part, '=', 2), ',') i(id)
-                WHERE u.room_no = number AND u.last_seq <= gone.last_seq AND u.refused IS NOT NULL
-            ) s
-            JOIN (
-                SELECT m.session_no, m.joined_seq, c.client_id::text AS client_id
-                FROM parley.member m
-                JOIN parley.session c ON c.session_no = m.session_no
-                WHERE m.room_no = number
-            ) m ON m.client_id = s.client_id AND m.joined_seq < s.last_seq
-            GROUP BY m.session_no
-            ON CONFLICT ON CONSTRAINT member_mark_pkey DO UPDATE
-            SET last_id = greatest(k.last_id, EXCLUDED.last_id),
-                refused = ARRAY(
-                    SELECT DISTINCT r.id FROM unnest(k.refused || EXCLUDED.refused) r(id)
-                    ORDER BY r.id DESC LIMIT refused_max);
+            -- Against who keeps the marks of the same room at this moment: one order of locks for the rows of its members.
+            PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE;
+            PERFORM parley.note_marks(
+                number,
+                COALESCE((SELECT c.last_seq FROM parley.mark_checkpoint c WHERE c.room_no = number), 0),
+                gone.last_seq, refused_max);
+            INSERT INTO parley.room_edge_value AS v (room_no, key, value)
+            SELECT number, w.key, w.value FROM parley.values_written(number, gone.last_seq) w
+            ON CONFLICT ON CONSTRAINT room_edge_value_pkey DO UPDATE SET value = EXCLUDED.value;
+            DELETE FROM parley.room_edge_value v WHERE v.room_no = number AND v.value = 'null';
             DELETE FROM parley.update_log u WHERE u.room_no = number AND u.last_seq <= gone.last_seq;
             chunks_left := chunks_left - gone.chunks;
             bytes_left := bytes_left - gone.bytes;
         END IF;
 
-        -- When something may be over for the first time. Nothing tells of new changes, so a room by their number is looked
-        -- at the less often the longer it has been quiet.
+        -- When something may be over for the first time. Nothing tells of new changes, so a room by their number is
+        -- looked at the less often the longer it has been quiet.
         SELECT min(u.at) AS oldest, max(u.at) AS newest INTO kept
         FROM (
             (SELECT u.at FROM parley.update_log u WHERE u.room_no = number ORDER BY u.last_seq LIMIT 1)
@@ -638,6 +915,332 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.prune_log(rooms_max integer, chunks_max integer, bytes_max integer, refused_max integer, age_min_ms integer, pause_min_ms integer, pause_max_ms integer) IS 'For nodes: prunes rooms whose prune_at has come, within these bounds. Says how many rooms it has looked at and how many chunks are gone; no row when another node is at it';
+
+CREATE FUNCTION parley.publish(room text, message json, client text DEFAULT NULL::text, key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    payload text := btrim(message::text, E' \t\n\r');
+    number bigint;
+    seq bigint;
+BEGIN
+    IF key IS NOT NULL THEN
+        RETURN (SELECT p.seq FROM parley.publish_to_rooms(ARRAY[room], ARRAY[message], client, key) p);
+    END IF;
+    IF parley.is_plain_payload(payload, 32768) IS NOT TRUE THEN
+        PERFORM parley.check_payload(payload, 'the message', 32768, 100);
+    END IF;
+    IF NOT parley.is_public_id(client) THEN
+        PERFORM parley.check_client(client);
+    END IF;
+    UPDATE parley.room r SET last_seq = r.last_seq + 1
+    WHERE r.room_id = room AND r.closed_at IS NULL
+    RETURNING r.room_no, r.last_seq INTO number, seq;
+    IF NOT FOUND THEN
+        PERFORM parley.raise_no_room(room);
+    END IF;
+    INSERT INTO parley.update_log (room_no, last_seq, first_seq, at, tag, body)
+    VALUES (
+        number, seq, seq, clock_timestamp(), parley.random_tag(), parley.encoded_change(client, 'message', payload));
+    PERFORM pg_notify('parley', '0:0 ' || number || ':' || seq || ':0');
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    RETURN seq;
+END
+$$;
+
+COMMENT ON FUNCTION parley.publish(room text, message json, client text, key text) IS 'Publishes a message into a room with the caller''s transaction: its members see it when that has committed, or never. Returns its place. client: who is shown as its sender. key: a repeat within 24 hours publishes nothing and returns the first place. The room is locked until the transaction ends, so publish late in it; several rooms at once: parley.publish_to_rooms';
+
+CREATE FUNCTION parley.publish_many(room text, messages json[], client text DEFAULT NULL::text, key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT min(p.seq)
+    FROM parley.publish_to_rooms(ARRAY(SELECT room FROM unnest(messages)), messages, client, key) p
+$$;
+
+COMMENT ON FUNCTION parley.publish_many(room text, messages json[], client text, key text) IS 'Publishes messages into one room, in their order, with the caller''s transaction. Returns the place of the first; the others follow it. NULL when there are none';
+
+CREATE FUNCTION parley.publish_to_rooms(rooms text[], messages json[], client text DEFAULT NULL::text, key text DEFAULT NULL::text) RETURNS TABLE(room_id text, seq bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    -- A row of the log fits a frame with room to spare, also with one more message than this.
+    row_bytes constant integer := 225280;
+    notice_rooms constant integer := 100;
+    payloads text[];
+    numbers bigint[];
+    content bytea;
+    known bigint[];
+    is_same boolean;
+BEGIN
+    IF rooms IS NULL OR messages IS NULL OR cardinality(rooms) <> cardinality(messages) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004',
+            MESSAGE = format('%s rooms do not match %s messages', COALESCE(cardinality(rooms)::text, 'NULL'),
+                COALESCE(cardinality(messages)::text, 'NULL')),
+            HINT = 'Each message needs its room: the first the first, the second the second, and so on.';
+    END IF;
+    PERFORM parley.check_client(client);
+    IF octet_length(key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('a key of %s bytes', octet_length(key)),
+            HINT = 'A key has 1 to 255 bytes; without one leave it out.';
+    END IF;
+    payloads := ARRAY(
+        SELECT btrim(m.message::text, E' \t\n\r') FROM unnest(messages) WITH ORDINALITY m(message, ix) ORDER BY m.ix);
+    PERFORM parley.check_payload(p.payload, 'the message', 32768, 100)
+    FROM unnest(payloads) p(payload)
+    WHERE parley.is_plain_payload(p.payload, 32768) IS NOT TRUE;
+    IF array_position(rooms, NULL) IS NOT NULL THEN
+        PERFORM parley.raise_no_room(NULL);
+    END IF;
+
+    numbers := ARRAY(
+        SELECT r.room_no FROM parley.room r
+        WHERE r.room_id = ANY (rooms) AND r.closed_at IS NULL
+        ORDER BY r.room_no FOR NO KEY UPDATE);
+    PERFORM parley.raise_no_room(q.room_id)
+    FROM unnest(rooms) q(room_id)
+    WHERE NOT EXISTS (SELECT FROM parley.room r WHERE r.room_id = q.room_id AND r.room_no = ANY (numbers));
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+
+    IF key IS NOT NULL THEN
+        content := sha256(convert_to(to_json(rooms)::text || to_json(payloads)::text || COALESCE(client, ''), 'UTF8'));
+        -- A new statement, hence a new snapshot: it sees what was committed while this one waited for the locks.
+        SELECT array_agg(k.room_no), bool_and(k.request = content) INTO known, is_same
+        FROM parley.idempotency k
+        WHERE k.room_no = ANY (numbers) AND k.key = publish_to_rooms.key AND k.kept_until > clock_timestamp();
+        IF known IS NOT NULL AND (NOT is_same OR NOT known @> numbers) THEN
+            RAISE EXCEPTION USING ERRCODE = 'PY007', MESSAGE = format('key %L stands for another publication', key),
+                HINT = 'A key is for one publication and its repeats: the same rooms, messages and client.';
+        ELSIF known IS NOT NULL THEN
+            RETURN QUERY
+            SELECT q.room_id, k.first_seq + row_number() OVER (PARTITION BY r.room_no ORDER BY q.ix) - 1
+            FROM unnest(rooms) WITH ORDINALITY q(room_id, ix)
+            JOIN parley.room r ON r.room_id = q.room_id
+            JOIN parley.idempotency k ON k.room_no = r.room_no AND k.key = publish_to_rooms.key
+            ORDER BY q.ix;
+            RETURN;
+        END IF;
+        -- More than come in, so that what is over goes; few, so that no call pays for many. By now(): an index does not
+        -- compare with what changes within a statement.
+        DELETE FROM parley.idempotency k
+        WHERE k.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM parley.idempotency o
+            WHERE o.room_no = ANY (numbers) AND o.kept_until < now()
+            ORDER BY o.kept_until
+            LIMIT 16));
+        INSERT INTO parley.idempotency AS k (room_no, key, first_seq, request)
+        SELECT r.room_no, publish_to_rooms.key, r.last_seq + 1, content
+        FROM parley.room r WHERE r.room_no = ANY (numbers)
+        ON CONFLICT ON CONSTRAINT idempotency_pkey DO UPDATE
+        SET first_seq = EXCLUDED.first_seq, kept_until = EXCLUDED.kept_until, request = EXCLUDED.request;
+    END IF;
+
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT q.room_id, q.ix, r.room_no, r.last_seq + row_number() OVER before AS seq, c.change,
+            (sum(octet_length(c.change) + 1) OVER before - octet_length(c.change)) / row_bytes AS part
+        FROM unnest(rooms, payloads) WITH ORDINALITY q(room_id, payload, ix)
+        JOIN parley.room r ON r.room_id = q.room_id
+        CROSS JOIN LATERAL parley.encoded_change(client, 'message', q.payload) c(change)
+        WINDOW before AS (PARTITION BY r.room_no ORDER BY q.ix ROWS UNBOUNDED PRECEDING)
+    ), logged AS (
+        INSERT INTO parley.update_log (room_no, last_seq, first_seq, at, tag, body)
+        SELECT a.room_no, max(a.seq), min(a.seq), clock_timestamp(), parley.random_tag(),
+            string_agg(a.change, ',' ORDER BY a.seq)
+        FROM asked a
+        GROUP BY a.room_no, a.part
+    ), counted AS (
+        UPDATE parley.room r SET last_seq = n.last_seq
+        FROM (SELECT a.room_no, max(a.seq) AS last_seq FROM asked a GROUP BY a.room_no) n
+        WHERE r.room_no = n.room_no
+        RETURNING r.room_no, r.last_seq
+    ), told AS (
+        SELECT pg_notify('parley', '0:0 ' || string_agg(p.pointer, ' '))
+        FROM (
+            SELECT c.room_no || ':' || c.last_seq || ':0' AS pointer,
+                (row_number() OVER (ORDER BY c.room_no) - 1) / notice_rooms AS notice
+            FROM counted c
+        ) p
+        GROUP BY p.notice
+    )
+    SELECT a.room_id, a.seq FROM asked a WHERE (SELECT count(*) FROM told) > 0 ORDER BY a.ix;
+END
+$$;
+
+COMMENT ON FUNCTION parley.publish_to_rooms(rooms text[], messages json[], client text, key text) IS 'Publishes many messages, each into the room at the same place of the other array, with the caller''s transaction. One row for each, in order. Rooms are locked in an order that keeps calls from deadlocking. key: as for parley.publish, of the whole call';
+
+CREATE FUNCTION parley.raise_no_room(room text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    closed timestamptz;
+BEGIN
+    IF room IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the room is NULL',
+            HINT = 'Name the room by its id, a text.';
+    END IF;
+    SELECT r.closed_at INTO closed FROM parley.room r WHERE r.room_id = room;
+    IF closed IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY002', MESSAGE = format('room %L was closed at %s', room, closed),
+            HINT = 'Its id is free again a day later.';
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'PY001', MESSAGE = format('there is no room %L', left(room, 80)),
+        HINT = 'SELECT parley.create_room(...) makes one; parley.rooms shows those there are.';
+END
+$$;
+
+COMMENT ON FUNCTION parley.raise_no_room(room text) IS 'Raises what there is to say of a room that was not found among those that are open: PY001, PY002, or PY004 for NULL';
+
+CREATE FUNCTION parley.random_tag() RETURNS integer
+    LANGUAGE sql
+    RETURN (floor(((random() * ('4294967296'::bigint)::double precision) - ('2147483648'::bigint)::double precision)))::integer;
+
+COMMENT ON FUNCTION parley.random_tag() IS 'For a row of the log, or a room: any integer';
+
+CREATE FUNCTION parley.remove_member(room text, client text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    number bigint;
+    claim bigint;
+    pointer text;
+BEGIN
+    IF client IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the client is NULL',
+            HINT = 'parley.members shows who is there.';
+    END IF;
+    number := parley.hold_room(room);
+    UPDATE parley.member m
+    SET roster_seq = r.roster_seq + 1, claim = r.claim_seq + 1, left_at = now(), grace_until = NULL
+    FROM parley.room r, parley.session s
+    WHERE r.room_no = number AND m.room_no = number AND m.left_at IS NULL AND s.session_no = m.session_no
+        AND s.client_id = client;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- The claim tells this membership from one that begins later.
+    UPDATE parley.room r
+    SET roster_seq = r.roster_seq + 1, claim_seq = r.claim_seq + 1, member_count = r.member_count - 1
+    WHERE r.room_no = number
+    RETURNING number || ':0:' || r.roster_seq, r.claim_seq INTO pointer, claim;
+    -- Two, for a node that does not know the first must not lose the second. So the client hears of itself first.
+    PERFORM pg_notify('parley', '0:0 -' || number || ':' || claim || ':' || client);
+    PERFORM pg_notify('parley', '0:0 ' || pointer);
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION parley.remove_member(room text, client text) IS 'Ends a membership with the caller''s transaction; the client may join again. False when it was no member';
+
+CREATE FUNCTION parley.set_retention(room text, messages bigint DEFAULT NULL::bigint, seconds bigint DEFAULT NULL::bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    number bigint;
+BEGIN
+    PERFORM parley.check_retention(messages, seconds);
+    number := parley.hold_room(room);
+    UPDATE parley.room r
+    SET retain_messages = messages, retain_seconds = seconds, prune_at = now()
+    WHERE r.room_no = number;
+END
+$$;
+
+COMMENT ON FUNCTION parley.set_retention(room text, messages bigint, seconds bigint) IS 'How many of a room''s newest changes are kept at least, and for how many seconds; NULL: no bound. What is beyond it goes soon after, by a node, or by parley.prune';
+
+CREATE FUNCTION parley.set_values(room text, set json, if json DEFAULT NULL::json, client text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    values_bytes_max constant integer := 65536;
+    news ALIAS FOR $2;
+    condition ALIAS FOR $3;
+    payload text := btrim(news::text, E' \t\n\r');
+    number bigint;
+    seq bigint;
+    bytes bigint;
+    bytes_after bigint;
+    found_values text;
+    found_versions text;
+BEGIN
+    IF payload IS NULL OR json_typeof(news) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"set" must be a JSON object',
+            HINT = 'It names keys and their new values: {"score":3,"turn":null}; null removes a key.';
+    END IF;
+    IF parley.is_plain_payload(payload, values_bytes_max) IS NOT TRUE THEN
+        -- Nesting counts from each value.
+        PERFORM parley.check_payload(payload, '"set"', values_bytes_max, 101);
+    END IF;
+    IF EXISTS (SELECT FROM json_object_keys(news) k GROUP BY k HAVING count(*) > 1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a key stands twice in "set"', HINT = 'Name each key once.';
+    END IF;
+    IF json_typeof(condition) <> 'object' OR EXISTS (
+        SELECT FROM json_each(condition) c
+        GROUP BY c.key
+        HAVING count(*) > 1 OR bool_or(c.value::text !~ '^[0-9]{1,16}$' OR length(c.value::text) = 16
+            AND c.value::text > '9007199254740991'))
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"if" must name each key once, with a place',
+            HINT = 'A place is the seq of the change that wrote the key last, 0 for one that must not exist: {"x":9}.';
+    END IF;
+    PERFORM parley.check_client(client);
+
+    number := parley.hold_room(room);
+    SELECT '{' || string_agg(to_json(c.key)::text || ':' || v.value, ',') || '}',
+        '{' || string_agg(to_json(c.key)::text || ':' || COALESCE(v.seq, 0), ',') || '}'
+    INTO found_values, found_versions
+    FROM json_each_text(condition) c
+    LEFT JOIN parley.room_value v ON v.room_no = number AND v.key = c.key
+    HAVING bool_or(COALESCE(v.seq, 0) <> c.value::bigint);
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY006', MESSAGE = format('"if" did not hold in room %L', room),
+            DETAIL = format('{"values":%s,"versions":%s}', COALESCE(found_values, '{}'), found_versions),
+            HINT = 'Look at the values and versions in the detail, and decide anew.';
+    END IF;
+    SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes
+    FROM parley.room_value v WHERE v.room_no = number;
+    SELECT bytes + COALESCE(sum(
+        CASE WHEN s.value::text = 'null' THEN 0 ELSE octet_length(s.key) + octet_length(s.value::text) END
+        - COALESCE(octet_length(v.key) + octet_length(v.value), 0)), 0)
+    INTO bytes_after
+    FROM json_each(news) s
+    LEFT JOIN parley.room_value v ON v.room_no = number AND v.key = s.key;
+    IF bytes_after > values_bytes_max AND bytes_after > bytes THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY005',
+            MESSAGE = format(
+                'the values of room %L would have %s bytes, more than %s', room, bytes_after, values_bytes_max),
+            HINT = 'Remove keys by setting them to null, in this call or before it.';
+    END IF;
+
+    UPDATE parley.room r SET last_seq = r.last_seq + 1 WHERE r.room_no = number RETURNING r.last_seq INTO seq;
+    DELETE FROM parley.room_value v
+    USING json_each(news) s
+    WHERE v.room_no = number AND v.key = s.key AND s.value::text = 'null';
+    INSERT INTO parley.room_value AS v (room_no, key, value, seq)
+    SELECT number, s.key, s.value::text, seq
+    FROM json_each(news) s
+    WHERE s.value::text <> 'null'
+    ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
+    INSERT INTO parley.update_log (room_no, last_seq, first_seq, at, tag, body)
+    VALUES (number, seq, seq, clock_timestamp(), parley.random_tag(), parley.encoded_change(client, 'set', payload));
+    PERFORM pg_notify('parley', '0:0 ' || number || ':' || seq || ':0');
+    RETURN seq;
+END
+$_$;
+
+COMMENT ON FUNCTION parley.set_values(room text, set json, if json, client text) IS 'Sets keys of a room''s shared values with the caller''s transaction; null removes one. "if": for each key that it names, the place of the change that must have written it last, 0 when it must not exist; else PY006, with the values and versions of those keys as DETAIL. Returns the place of the change';
 
 CREATE FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[], opened_from_ms bigint[], opened_to_ms bigint[]) RETURNS TABLE(ix integer, socket_no bigint, is_stale boolean, batch bigint)
     LANGUAGE plpgsql
@@ -702,6 +1305,117 @@ $$;
 
 COMMENT ON FUNCTION parley.take_up(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, session_keys bytea[], client_ids text[], user_ids text[], shown_nos bigint[], ended_within_ms bigint[], opened_from_ms bigint[], opened_to_ms bigint[]) IS 'For nodes: sessions, each at most once, that new sockets take up, as one batch. One row for each, in order, with the number of its socket, NULL when its last one ended longer ago than ended_within_ms (NULL: whenever that was) or it is not known, and when is_stale: the token of socket shown_nos (NULL: no matter which) comes too late, or the socket itself, opened between these times by the database''s clock, does. No row at all when the writer is fenced';
 
+CREATE FUNCTION parley.values_at(room text, seq bigint) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    log record;
+BEGIN
+    SELECT r.room_no, r.first_seq, r.last_seq INTO log FROM parley.room r WHERE r.room_id = room;
+    IF NOT FOUND THEN
+        PERFORM parley.raise_no_room(room);
+    END IF;
+    IF seq IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the place is NULL',
+            HINT = 'A place is the seq of a change; 0 stands before the first.';
+    END IF;
+    IF seq NOT BETWEEN log.first_seq - 1 AND log.last_seq THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY008', MESSAGE = format('nothing is kept of place %s of room %L', seq, room),
+            HINT = format('Its places go from %s to %s.', log.first_seq - 1, log.last_seq);
+    END IF;
+    RETURN (
+        SELECT '{' || COALESCE(string_agg(to_json(v.key)::text || ':' || v.value, ',' ORDER BY v.key), '') || '}'
+        FROM (
+            SELECT key, COALESCE(w.value, e.value) AS value
+            FROM parley.values_written(log.room_no, seq) w
+            FULL JOIN (SELECT o.key, o.value FROM parley.room_edge_value o WHERE o.room_no = log.room_no) e USING (key)
+        ) v
+        WHERE v.value <> 'null');
+END
+$$;
+
+COMMENT ON FUNCTION parley.values_at(room text, seq bigint) IS 'The shared values of a room as they were when the change at this place was its newest, rebuilt from the log. Also of a closed room, as long as it is kept';
+
+CREATE FUNCTION parley.values_at(room text, at timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    log record;
+    seq bigint;
+BEGIN
+    SELECT r.room_no, r.first_seq, r.edge_at INTO log FROM parley.room r WHERE r.room_id = room;
+    IF NOT FOUND THEN
+        PERFORM parley.raise_no_room(room);
+    END IF;
+    IF at IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the moment is NULL', HINT = 'Give a timestamptz.';
+    END IF;
+    SELECT u.last_seq INTO seq
+    FROM parley.update_log u
+    WHERE u.room_no = log.room_no AND u.at <= values_at.at
+    ORDER BY u.last_seq DESC
+    LIMIT 1;
+    IF seq IS NULL AND log.edge_at > at THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY008', MESSAGE = format('nothing is kept of room %L at %s', room, at),
+            HINT = format('What is kept of it begins at %s.', log.edge_at);
+    END IF;
+    RETURN parley.values_at(room, COALESCE(seq, log.first_seq - 1));
+END
+$$;
+
+COMMENT ON FUNCTION parley.values_at(room text, at timestamp with time zone) IS 'The shared values of a room as they were at a moment, by the clock of the database when each change was written. None before its first change';
+
+CREATE FUNCTION parley.values_written(room_no bigint, up_to bigint) RETURNS TABLE(key text, value text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    SELECT DISTINCT ON (w.key) w.key, w.value
+    FROM (
+        SELECT u.first_seq + c.place - 1 AS seq, s.key, s.value::text
+        FROM parley.update_log u
+        CROSS JOIN LATERAL json_array_elements(('[' || u.body || ']')::json) WITH ORDINALITY c(change, place)
+        CROSS JOIN LATERAL json_each(c.change -> 'set') s
+        -- Unpacking is what costs, and a chunk without this text sets nothing.
+        WHERE u.room_no = values_written.room_no AND u.first_seq <= up_to AND strpos(u.body, ',"set":') > 0
+            AND u.last_seq <= COALESCE((
+                SELECT min(e.last_seq) FROM parley.update_log e
+                WHERE e.room_no = values_written.room_no AND e.last_seq >= up_to), up_to)
+            AND u.first_seq + c.place - 1 <= up_to
+    ) w
+    ORDER BY w.key, w.seq DESC
+$$;
+
+COMMENT ON FUNCTION parley.values_written(room_no bigint, up_to bigint) IS 'What the log that is kept says of keys up to a place: the newest value of each, null for one that was removed';
+
+CREATE TABLE parley.idempotency (
+    room_no bigint NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    first_seq bigint NOT NULL,
+    kept_until timestamp with time zone DEFAULT (now() + '24:00:00'::interval) NOT NULL,
+    request bytea NOT NULL,
+    CONSTRAINT idempotency_key_is_1_to_255_bytes CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+);
+
+COMMENT ON TABLE parley.idempotency IS 'What was published with a key, so that it is not published again. Read and written only under the lock on the row of the room, in the transaction that publishes: one that is rolled back leaves no key behind';
+
+COMMENT ON COLUMN parley.idempotency.first_seq IS 'Place of the first change that was published into this room with the key';
+
+COMMENT ON COLUMN parley.idempotency.kept_until IS 'From then on the key is free; it goes when the room gets another key, or is pruned';
+
+COMMENT ON COLUMN parley.idempotency.request IS 'SHA-256 of all that was published with the key';
+
+CREATE TABLE parley.mark_checkpoint (
+    room_no bigint NOT NULL,
+    last_seq bigint NOT NULL
+);
+
+COMMENT ON TABLE parley.mark_checkpoint IS 'How far member_mark knows the log of a room, of all its members. A row of its own, so that nobody waits for the room';
+
+COMMENT ON COLUMN parley.mark_checkpoint.last_seq IS 'The end of the last chunk that it knows';
+
 CREATE TABLE parley.member (
     room_no bigint NOT NULL,
     session_no bigint NOT NULL,
@@ -736,7 +1450,7 @@ CREATE TABLE parley.member_mark (
     refused bigint[] NOT NULL
 );
 
-COMMENT ON TABLE parley.member_mark IS 'What the part of the log that was pruned said of the ids of members. Written in the transaction that prunes, under the lock on the row of the room; the chunks that are left may say more. Goes with the member''s row, so it stays as long as the session can be taken up';
+COMMENT ON TABLE parley.member_mark IS 'What the log said of the ids of members up to the room''s mark_checkpoint, and what the part of it said that was pruned; the chunks behind say more. Goes with the member''s row, so it stays as long as the session can be taken up';
 
 COMMENT ON COLUMN parley.member_mark.last_id IS 'The highest id that was applied; 0 for none';
 
@@ -863,6 +1577,16 @@ COMMENT ON COLUMN parley.nodes.backend_pids IS 'The database''s processes that w
 
 COMMENT ON COLUMN parley.nodes.members IS 'Members whose socket was last there';
 
+CREATE TABLE parley.room_edge_value (
+    room_no bigint NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE parley.room_edge_value IS 'The shared values of a room before first_seq: what the part of the log that was pruned came to. With it the log that is left rebuilds the values at every place that is kept';
+
+COMMENT ON COLUMN parley.room_edge_value.value IS 'JSON, byte by byte as it was sent';
+
 ALTER TABLE parley.room ALTER COLUMN room_no ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME parley.room_room_no_seq
     START WITH 1
@@ -985,6 +1709,50 @@ ALTER TABLE parley.writer ALTER COLUMN writer_no ADD GENERATED ALWAYS AS IDENTIT
 ALTER TABLE ONLY parley.member_mark
     ADD CONSTRAINT member_mark_pkey PRIMARY KEY (room_no, session_no);
 
+CREATE FUNCTION parley.note_marks(room bigint, after_seq bigint, to_seq bigint, refused_max integer) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ INSERT INTO parley.member_mark AS k (room_no, session_no, last_id, refused)  SELECT note_marks.room AS room,
+             m.session_no,
+             COALESCE(max(s.id) FILTER (WHERE (NOT s.is_refused)), (0)::bigint) AS "coalesce",
+             COALESCE((array_agg(DISTINCT s.id ORDER BY s.id DESC) FILTER (WHERE s.is_refused))[1:note_marks.refused_max], '{}'::bigint[]) AS "coalesce"
+            FROM (( SELECT u.last_seq,
+                     (e.change ->> 'clientId'::text) AS client_id,
+                     ((e.change ->> 'id'::text))::bigint AS id,
+                     false AS is_refused
+                    FROM (parley.update_log u
+                      CROSS JOIN LATERAL json_array_elements(((('['::text || u.body) || ']'::text))::json) e(change))
+                   WHERE ((u.room_no = note_marks.room) AND (u.last_seq > note_marks.after_seq) AND (u.last_seq <= note_marks.to_seq) AND ((e.change -> 'id'::text) IS NOT NULL))
+                 UNION ALL
+                  SELECT u.last_seq,
+                     split_part(p.part, '='::text, 1) AS split_part,
+                     (i.id)::bigint AS id,
+                     true
+                    FROM ((parley.update_log u
+                      CROSS JOIN LATERAL string_to_table(u.refused, ' '::text) p(part))
+                      CROSS JOIN LATERAL string_to_table(split_part(p.part, '='::text, 2), ','::text) i(id))
+                   WHERE ((u.room_no = note_marks.room) AND (u.last_seq > note_marks.after_seq) AND (u.last_seq <= note_marks.to_seq) AND (u.refused IS NOT NULL))) s
+              JOIN ( SELECT m_1.session_no,
+                     m_1.joined_seq,
+                     (c.client_id)::text AS client_id
+                    FROM (parley.member m_1
+                      JOIN parley.session c ON ((c.session_no = m_1.session_no)))
+                   WHERE (m_1.room_no = note_marks.room)) m ON (((m.client_id = s.client_id) AND (m.joined_seq < s.last_seq))))
+           GROUP BY m.session_no
+           ORDER BY m.session_no ON CONFLICT ON CONSTRAINT member_mark_pkey DO UPDATE SET last_id = GREATEST(k.last_id, excluded.last_id), refused = ARRAY( SELECT DISTINCT r.id
+            FROM unnest((k.refused || excluded.refused)) r(id)
+           ORDER BY r.id DESC
+          LIMIT note_marks.refused_max);
+END;
+
+COMMENT ON FUNCTION parley.note_marks(room bigint, after_seq bigint, to_seq bigint, refused_max integer) IS 'For nodes: notes in member_mark what the chunks of a room between two places say of ids. The caller has locked the room''s mark_checkpoint';
+
+ALTER TABLE ONLY parley.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (room_no, key);
+
+ALTER TABLE ONLY parley.mark_checkpoint
+    ADD CONSTRAINT mark_checkpoint_pkey PRIMARY KEY (room_no);
+
 ALTER TABLE ONLY parley.member
     ADD CONSTRAINT member_pkey PRIMARY KEY (room_no, session_no);
 
@@ -993,6 +1761,9 @@ ALTER TABLE ONLY parley.migration
 
 ALTER TABLE ONLY parley.node
     ADD CONSTRAINT node_pkey PRIMARY KEY (node_no);
+
+ALTER TABLE ONLY parley.room_edge_value
+    ADD CONSTRAINT room_edge_value_pkey PRIMARY KEY (room_no, key);
 
 ALTER TABLE ONLY parley.room
     ADD CONSTRAINT room_id_is_unique UNIQUE (room_id);
@@ -1018,6 +1789,8 @@ ALTER TABLE ONLY parley.update_log
 ALTER TABLE ONLY parley.writer
     ADD CONSTRAINT writer_pkey PRIMARY KEY (writer_no);
 
+CREATE INDEX idempotency_over ON parley.idempotency USING btree (room_no, kept_until);
+
 CREATE INDEX member_by_roster_seq ON parley.member USING btree (room_no, roster_seq);
 
 CREATE INDEX member_by_session ON parley.member USING btree (session_no);
@@ -1032,6 +1805,12 @@ CREATE INDEX update_log_refused ON parley.update_log USING btree (room_no, last_
 
 CREATE INDEX writer_of_node ON parley.writer USING btree (node_no);
 
+ALTER TABLE ONLY parley.idempotency
+    ADD CONSTRAINT idempotency_is_of_a_room FOREIGN KEY (room_no) REFERENCES parley.room(room_no) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.mark_checkpoint
+    ADD CONSTRAINT mark_checkpoint_is_of_a_room FOREIGN KEY (room_no) REFERENCES parley.room(room_no) ON DELETE CASCADE;
+
 ALTER TABLE ONLY parley.member
     ADD CONSTRAINT member_is_a_session FOREIGN KEY (session_no) REFERENCES parley.session(session_no) ON DELETE CASCADE;
 
@@ -1040,6 +1819,9 @@ ALTER TABLE ONLY parley.member
 
 ALTER TABLE ONLY parley.member_mark
     ADD CONSTRAINT member_mark_is_of_a_member FOREIGN KEY (room_no, session_no) REFERENCES parley.member(room_no, session_no) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.room_edge_value
+    ADD CONSTRAINT room_edge_value_is_in_a_room FOREIGN KEY (room_no) REFERENCES parley.room(room_no) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.room_value
     ADD CONSTRAINT room_value_is_in_a_room FOREIGN KEY (room_no) REFERENCES parley.room(room_no) ON DELETE CASCADE;

@@ -9,6 +9,8 @@ public enum FeedEvent: Sendable, Equatable {
     case pointers([RoomPointer])
     /// Other nodes have taken these sessions up.
     case takenUp([SessionTakeUp])
+    /// Memberships were ended from outside.
+    case ended([EndedMembership])
     /// Members on other nodes show something. The one event that is its own content.
     case signals(RoomSignals)
     /// Hints may have been lost: read every local room from its cursor, and ask about every local session.
@@ -25,5 +27,20 @@ public struct RoomPointer: Sendable, Hashable {
         self.room = room
         self.lastSeq = lastSeq
         self.rosterSeq = rosterSeq
+    }
+}
+
+/// A membership that no socket has left: SQL has removed the member, or closed the room.
+public struct EndedMembership: Sendable, Hashable {
+    public var room: RoomNumber
+    /// The room's from then on: who has it, or a higher one, has joined since.
+    public var claim: Int64
+    /// nil for everybody: the room was closed.
+    public var clientID: ClientID?
+
+    public init(room: RoomNumber, claim: Int64, clientID: ClientID? = nil) {
+        self.room = room
+        self.claim = claim
+        self.clientID = clientID
     }
 }

@@ -127,6 +127,10 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         }
     }
 
+    func endMembership(of subscription: Subscription, by ended: EndedMembership) {
+        if case .open(let session) = phase { session.membershipEnded(subscription, by: ended) }
+    }
+
     /// The node goes down: the client is not read any more, and finds another node once all that it has sent is settled.
     func drain(until deadline: NIODeadline) {
         isDraining = true

@@ -51,7 +51,7 @@ package final class Gateway: Sendable {
     /// What the feed says of the sessions of all nodes.
     package func received(_ event: FeedEvent) {
         switch event {
-        case .pointers, .signals: break
+        case .pointers, .ended, .signals: break
         case .takenUp(let takeUps): overtaken(by: takeUps)
         case .resync: takeUpWatch.lookSoon()
         }

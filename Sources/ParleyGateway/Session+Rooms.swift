@@ -117,6 +117,41 @@ extension Session {
         }
     }
 
+    /// The membership was ended from outside. What the client has on its way is taken from the writer first, so that
+    /// the `lastId` that it is told is final.
+    func membershipEnded(_ subscription: Subscription, by ended: EndedMembership) {
+        let room = subscription.roomID
+        guard let seat = seats[room], seat.subscription === subscription else { return }
+        guard !seat.isBusy else {
+            // It may be a join, which makes the client a member anew.
+            seats[room]?.ended = ended
+            return
+        }
+        begin(room)
+        shard.startLeaving(subscription)
+        let place = (subscription.id, subscription.room)
+        perform { hub throws(StoreError) in
+            await hub.evict([place])
+        } then: { session, _ in
+            session.shard.unsubscribe(subscription)
+            session.seats[room]?.subscription = nil
+            session.sink.send(
+                ServerFrame.leaveReply(
+                    id: nil, roomID: room, reason: ended.clientID == nil ? .closed : .removed,
+                    lastID: subscription.marks.lastID))
+            session.finish(room)
+        }
+    }
+
+    /// The request that was under way in a room has ended. True when the membership was ended meanwhile.
+    func endsInstead(_ room: RoomID) -> Bool {
+        guard let ended = seats[room]?.ended else { return false }
+        seats[room]?.ended = nil
+        guard let subscription = seats[room]?.subscription, subscription.isEnded(by: ended) else { return false }
+        membershipEnded(subscription, by: ended)
+        return true
+    }
+
     /// Leaves what the client was in and has not joined anew on this socket. A room with a request under way is passed
     /// over: it may be that join. False when something is left to be done, also because the store did not answer.
     func leaveWhatIsNotJoined(then isDone: @escaping (Bool) -> Void) {

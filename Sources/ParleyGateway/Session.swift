@@ -18,6 +18,8 @@ final class Session {
         /// The room is to be taken up again when the request that is under way has ended.
         var isToRejoin = false
         var isRejoining = false
+        /// The membership was ended from outside while a request was under way.
+        var ended: EndedMembership?
         /// A join is under way that may make the client a member.
         var isJoining = false
         var queue: Deque<Waiting> = []
@@ -197,7 +199,7 @@ final class Session {
 
     func finish(_ room: RoomID) {
         seats[room]?.isBusy = false
-        if rejoinsInstead(room) { return }
+        if rejoinsInstead(room) || endsInstead(room) { return }
         while seats[room]?.isBusy == false, let next = seats[room]?.queue.popFirst() {
             backlog -= 1
             backlogBytes -= next.bytes

@@ -87,6 +87,10 @@ package final class Hub: Sendable {
             guard !local.isEmpty else { return }
             onHomes(of: local, by: \.room) { $0.announced($1) }
         case .takenUp: break
+        case .ended(let memberships):
+            let local = openRooms.withLockedValue { open in memberships.filter { open.contains($0.room) } }
+            guard !local.isEmpty else { return }
+            for index in loops.indices { onShard(index) { $0.ended(local) } }
         case .signals(let signals):
             guard openRooms.withLockedValue({ $0.contains(signals.room) }) else { return }
             onHome(of: signals.room) { $0.signalled(signals) }

@@ -106,6 +106,15 @@ package final class HubShard {
         hub.writer.refuse(id, of: subscription.clientID, on: subscription.id)
     }
 
+    /// Memberships were ended from outside: their sockets tell their clients.
+    func ended(_ memberships: [EndedMembership]) {
+        for ended in memberships {
+            for subscription in locals[ended.room] ?? [] where subscription.isEnded(by: ended) {
+                subscription.sink.endMembership(of: subscription, by: ended)
+            }
+        }
+    }
+
     private func catchUp(_ subscription: Subscription) {
         if let fetch = subscription.startFetch(loop: index) { hub.fetchPage(fetch) }
     }

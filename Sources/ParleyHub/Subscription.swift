@@ -18,6 +18,8 @@ package protocol FrameSink: AnyObject {
     func endForFlood()
     /// Ends the socket: its session goes on elsewhere. Nothing that comes from it afterwards may be looked at.
     func endForTakeover()
+    /// Tells the client, and not the others, that it is in the room of this subscription no more.
+    func endMembership(of subscription: Subscription, by ended: EndedMembership)
     /// Ends the socket: its client finds out by coming back what there is.
     func endForRestart()
 }
@@ -84,6 +86,11 @@ package final class Subscription {
     package func rejoined(_ enrolled: Enrolled) {
         claim = max(claim, enrolled.claim)
         ledger.rejoined()
+    }
+
+    /// Whether this is the membership that was ended, and not one that began later.
+    package func isEnded(by ended: EndedMembership) -> Bool {
+        claim < ended.claim && (ended.clientID == nil || ended.clientID == clientID)
     }
 
     /// A place that the room has reached for certain.

@@ -59,11 +59,12 @@ struct TakeUpTests {
             let clients = try await withThrowingTaskGroup(of: TestClient?.self) { group in
                 for index in 0..<6 {
                     group.addTask {
-                        // One that is overtaken before it has said `connect` is closed without it.
+                        // One that is overtaken before it has said `connect` is closed without it: with 1013 when the
+                        // database heard of it after one that was opened later.
                         do {
                             return try await TestClient.connect(to: nodes[index % 3], session: session)
                         } catch let gone as TestClient.Gone {
-                            #expect(gone.description == "closed with 4001")
+                            #expect(["closed with 4001", "closed with 1013"].contains(gone.description))
                             return nil
                         }
                     }

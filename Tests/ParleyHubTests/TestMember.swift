@@ -61,6 +61,7 @@ final class TestMember: Sendable {
         func send(shared: ByteBuffer) { take(shared, isShared: true) }
         func endForFlood() { isEnded = true }
         func endForTakeover() { isTakenOver = true }
+        func endMembership(of subscription: Subscription, by ended: EndedMembership) { isEnded = true }
         func endForRestart() { isEnded = true }
 
         private func take(_ buffer: ByteBuffer, isShared: Bool) {

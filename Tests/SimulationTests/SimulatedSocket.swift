@@ -81,6 +81,9 @@ final class SimulatedSocket: FrameSink {
     func send(shared: ByteBuffer) { tell(.frame(shared)) }
     func endForFlood() { world.oracle.fail("\(session.clientID) is taken for a flood") }
     func endForRestart() { close(1012) }
+    func endMembership(of subscription: Subscription, by ended: EndedMembership) {
+        world.oracle.fail("nobody has removed \(session.clientID)")
+    }
 
     func endForTakeover() {
         guard !isEnded else { return }

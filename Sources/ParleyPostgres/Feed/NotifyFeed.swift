@@ -46,12 +46,15 @@ public struct NotifyFeed: ChangeFeed {
                     return
                 }
                 guard let announcement = Announcement(payload: payload) else {
-                    return store.logger.debug("a notification on the channel parley is not of a node")
+                    return store.logger.debug("a notification on the channel parley is neither of a node nor of SQL")
                 }
                 guard !store.isOwn(writer: announcement.writer) else { return ear.heardOwn() }
-                watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
+                if announcement.writer != Announcement.sqlWriter {
+                    watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
+                }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
                 if !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
+                if !announcement.ended.isEmpty { sink(.ended(announcement.ended)) }
             })
         listener.withLockedValue { $0 = connection }
         store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }

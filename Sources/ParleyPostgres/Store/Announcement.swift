@@ -2,17 +2,25 @@ internal import ParleyCore
 
 /// What a node says to the others after a commit: `<writer>:<batch> <room>:<last_seq>:<roster_seq> …`, with 0 for
 /// what it does not speak of, and `@<client_id>:<socket_no>` for each session that it has taken up.
+///
+/// SQL functions say the same within their transactions, as writer 0 and batch 0, and `-<room>:<claim>:<client_id>` for
+/// a membership that they have ended, with `*` for those of all.
 struct Announcement: Equatable, Sendable {
     static let channel = "parley"
     /// PostgreSQL refuses 8,000 bytes, and the transaction with it.
     static let bytesMax = 7_900
     static let partsMax = 250
+    /// Stands for SQL functions. What they say comes with their commit, so that no number of a batch can be missed.
+    static let sqlWriter: Int64 = 0
     private static let takeUpMark = UInt8(ascii: "@")
+    private static let endedMark = UInt8(ascii: "-")
+    private static let everybody = "*"
 
     var writer: Int64
     var batch: Int64
     var pointers: [RoomPointer]
     var takeUps: [SessionTakeUp]
+    var ended: [EndedMembership]
 
     /// One or more payloads, each with the writer and the batch. Without any part too: the batch must not be missed.
     var payloads: [String] {
@@ -31,17 +39,22 @@ struct Announcement: Equatable, Sendable {
         }
         for pointer in pointers { add(" \(pointer.room.value):\(pointer.lastSeq):\(pointer.rosterSeq)") }
         for takeUp in takeUps { add(" @\(takeUp.clientID.text):\(takeUp.number)") }
+        for end in ended { add(" -\(end.room.value):\(end.claim):\(end.clientID?.text ?? Self.everybody)") }
         return payloads + [payload]
     }
 
-    init(writer: Int64, batch: Int64, pointers: [RoomPointer] = [], takeUps: [SessionTakeUp] = []) {
+    init(
+        writer: Int64, batch: Int64, pointers: [RoomPointer] = [], takeUps: [SessionTakeUp] = [],
+        ended: [EndedMembership] = []
+    ) {
         self.writer = writer
         self.batch = batch
         self.pointers = pointers
         self.takeUps = takeUps
+        self.ended = ended
     }
 
-    /// nil for what no node has sent.
+    /// nil for what neither a node nor a function has sent.
     init?(payload: [UInt8]) {
         var parts = payload.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)[...]
         guard payload.count <= Self.bytesMax, let head = parts.popFirst().flatMap(Self.numbers), head.count == 2,
@@ -50,11 +63,15 @@ struct Announcement: Equatable, Sendable {
         (writer, batch) = (head[0], head[1])
         pointers = []
         takeUps = []
+        ended = []
         pointers.reserveCapacity(parts.count)
         for part in parts {
             if part.first == Self.takeUpMark {
                 guard let takeUp = Self.takeUp(part.dropFirst()) else { return nil }
                 takeUps.append(takeUp)
+            } else if part.first == Self.endedMark {
+                guard let end = Self.endedMembership(part.dropFirst()) else { return nil }
+                ended.append(end)
             } else {
                 guard let numbers = Self.numbers(part), numbers.count == 3 else { return nil }
                 pointers.append(
@@ -69,6 +86,17 @@ struct Announcement: Equatable, Sendable {
             let numbers = numbers(sides[1]), numbers.count == 1
         else { return nil }
         return SessionTakeUp(clientID: clientID, number: numbers[0])
+    }
+
+    private static func endedMembership(_ text: some Collection<UInt8>) -> EndedMembership? {
+        let sides = text.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard sides.count == 3, let room = numbers(sides[0]), room.count == 1, let claim = numbers(sides[1]),
+            claim.count == 1
+        else { return nil }
+        let name = String(decoding: sides[2], as: UTF8.self)
+        let clientID = ClientID(name)
+        guard clientID != nil || name == everybody else { return nil }
+        return EndedMembership(room: RoomNumber(room[0]), claim: claim[0], clientID: clientID)
     }
 
     /// Digits between colons, each number within an `Int64`.

@@ -1,7 +1,7 @@
 internal import ParleyCore
 
-/// Learns from the log which ids of a member were settled, and from what was kept of the part of it that was pruned. The log
-/// is the record of what was applied; there is no other.
+/// Learns from the log which ids of a member were settled: from what `MarksKeeper` has noted of it, and from what came since. The
+/// log is the record of what was applied; there is no other.
 enum MarksStatement {
     /// For members named by room and session, in any number.
     static let ofMembers = Statement(
@@ -11,6 +11,7 @@ enum MarksStatement {
             FROM unnest($1::int8[], $2::bytea[]) WITH ORDINALITY q(room_no, session_key, ix)
             JOIN parley.session s ON s.session_key = q.session_key
             JOIN parley.member m ON m.room_no = q.room_no AND m.session_no = s.session_no
+            LEFT JOIN parley.mark_checkpoint c ON c.room_no = m.room_no
             \(marks)
             """)
 
@@ -19,11 +20,12 @@ enum MarksStatement {
         name: "marks-of-sessions",
         sql: """
             SELECT q.ix::int4, r.room_id::text, greatest(applied.id, pruned.last_id), refused.lists, s.client_id::text,
-                pruned.refused, r.last_seq, r.room_no
+                pruned.refused, r.last_seq, r.room_no, COALESCE(c.last_seq, 0)
             FROM unnest($1::bytea[]) WITH ORDINALITY q(session_key, ix)
             JOIN parley.session s ON s.session_key = q.session_key
             JOIN parley.member m ON m.session_no = s.session_no AND m.left_at IS NULL
             JOIN parley.room r ON r.room_no = m.room_no AND r.closed_at IS NULL
+            LEFT JOIN parley.mark_checkpoint c ON c.room_no = m.room_no
             \(marks)
             ORDER BY q.ix, r.room_no
             """)
@@ -40,7 +42,7 @@ enum MarksStatement {
                     FROM json_array_elements(('[' || u.body || ']')::json) e(change)
                     WHERE e.change ->> 'clientId' = s.client_id::text) AS id
                 FROM parley.update_log u
-                WHERE u.room_no = m.room_no AND u.last_seq > m.joined_seq
+                WHERE u.room_no = m.room_no AND u.last_seq > greatest(m.joined_seq, c.last_seq)
                     AND strpos(u.body, '{"clientId":"' || s.client_id::text || '","id":') > 0
                 ORDER BY u.last_seq DESC
                 OFFSET 0
@@ -54,7 +56,7 @@ enum MarksStatement {
             FROM (
                 SELECT u.refused
                 FROM parley.update_log u
-                WHERE u.room_no = m.room_no AND u.last_seq > m.joined_seq AND u.refused IS NOT NULL
+                WHERE u.room_no = m.room_no AND u.last_seq > greatest(m.joined_seq, c.last_seq) AND u.refused IS NOT NULL
                     AND strpos(' ' || u.refused, ' ' || s.client_id::text || '=') > 0
                 ORDER BY u.last_seq DESC
                 LIMIT \(Limits.refusedMax)

@@ -5,7 +5,7 @@ public import ParleyCore
 /// Rooms in PostgreSQL, shared by all nodes of a cluster.
 ///
 /// Several connections, so that none waits for another's kind of work: one writes batches, one joins and leaves, one
-/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold, and prunes.
+/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold, prunes, and notes marks.
 public final class PostgresRoomStore: RoomStore {
     let configuration: StoreConfiguration
     let logger: Logger
@@ -28,6 +28,7 @@ public final class PostgresRoomStore: RoomStore {
     let rosters: RosterReader
     let reaper: Reaper
     let pruner: Pruner
+    let marksKeeper: MarksKeeper
     let history: ServerHistory
     private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
     private let historyChanges: AsyncStream<Void>
@@ -73,8 +74,9 @@ public final class PostgresRoomStore: RoomStore {
         let roster = seat(.roster, registrar)
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
+        self.marksKeeper = MarksKeeper(connection: detour, logger: logger)
         self.marks = MarksReader(reader: self.reader)
-        self.memberships = MembershipReader(reader: self.reader)
+        self.memberships = MembershipReader(reader: self.reader, keeper: marksKeeper)
         self.snapshots = SnapshotReader(reader: self.reader)
         self.rosters = RosterReader(reader: self.reader)
         self.heartbeat = Heartbeat(
@@ -96,7 +98,8 @@ public final class PostgresRoomStore: RoomStore {
         }
         let tasks = [
             Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() },
-            Task { [pruner] in await pruner.run() }, Task { await followHistory() },
+            Task { [pruner] in await pruner.run() }, Task { [marksKeeper] in await marksKeeper.run() },
+            Task { await followHistory() },
         ]
         upkeep.withLockedValue { $0 = tasks }
     }
@@ -151,7 +154,15 @@ public final class PostgresRoomStore: RoomStore {
     // MARK: The log
 
     public func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
-        try await writer.append(appends)
+        let outcomes = try await writer.append(appends)
+        for (append, outcome) in zip(appends, outcomes) {
+            switch outcome {
+            case .applied(let base): marksKeeper.applied(append.count, to: append.room, after: base)
+            case .judged(let base, let verdicts): marksKeeper.applied(verdicts.count, to: append.room, after: base)
+            case .appliedUnseen, .moved, .locked, .gone, .invalid: break
+            }
+        }
+        return outcomes
     }
 
     public func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {

@@ -13,6 +13,7 @@ struct FeedTests {
         private struct State {
             var seqs: [RoomNumber: Seq] = [:]
             var takeUps: [SessionTakeUp] = []
+            var ended: [EndedMembership] = []
             var signals: [RoomSignals] = []
             var resyncs = 0
         }
@@ -28,6 +29,7 @@ struct FeedTests {
                     }
                 case .signals(let signals): state.signals.append(signals)
                 case .takenUp(let takeUps): state.takeUps += takeUps
+                case .ended(let memberships): state.ended += memberships
                 case .resync: state.resyncs += 1
                 }
             }
@@ -35,6 +37,7 @@ struct FeedTests {
 
         func seq(of room: RoomNumber) -> Seq? { state.withLockedValue { $0.seqs[room] } }
         var takeUps: [SessionTakeUp] { state.withLockedValue(\.takeUps) }
+        var ended: [EndedMembership] { state.withLockedValue(\.ended) }
         var signals: [RoomSignals] { state.withLockedValue(\.signals) }
         var resyncs: Int { state.withLockedValue(\.resyncs) }
     }
@@ -91,6 +94,50 @@ struct FeedTests {
                         let batches = try await database.query("SELECT sum(last_batch)::int8 FROM parley.writer")
                         #expect(try unwrap(batches.first).int8(0) < 20)
                     }
+                }
+            }
+        }
+    }
+
+    @Test("what SQL publishes is heard with its commit, from the transaction itself; what is rolled back is not")
+    func published() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore { own in
+                let rooms = try await own.makeRooms(2)
+                _ = try await own.enroll(join("r1", "ann"))
+                try await hearing(NotifyFeed(store: own) { rooms }) { heard in
+                    try await waitUntil { heard.resyncs == 1 }
+                    try await database.run("BEGIN; SELECT parley.publish('r2', '1'); ROLLBACK")
+                    try await database.query("SELECT parley.publish('r1', '1')")
+                    try await waitUntil { heard.seq(of: rooms[0]) == 1 }
+                    #expect(heard.seq(of: rooms[1]) == nil)
+
+                    try await database.query("SELECT parley.remove_member('r1', 'ann'), parley.close_room('r2')")
+                    try await waitUntil { heard.ended.count == 2 }
+                    #expect(
+                        heard.ended == [
+                            EndedMembership(room: rooms[0], claim: 1, clientID: identity("ann").clientID),
+                            EndedMembership(room: rooms[1], claim: 1),
+                        ])
+                }
+            }
+        }
+    }
+
+    @Test("more rooms than one notification holds are heard of in several, also from SQL")
+    func publishedLarge() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore { own in
+                try await database.run("SELECT parley.create_room('r' || n) FROM generate_series(1, 500) n")
+                let rooms = try await database.query("SELECT room_no FROM parley.room").map { RoomNumber($0.int8(0)) }
+                try await hearing(NotifyFeed(store: own) { rooms }) { heard in
+                    try await waitUntil { heard.resyncs == 1 }
+                    try await database.query(
+                        """
+                        SELECT count(*) FROM parley.publish_to_rooms(
+                            ARRAY(SELECT room_id FROM parley.rooms), array_fill('1'::json, ARRAY[500]))
+                        """)
+                    try await waitUntil { rooms.allSatisfy { heard.seq(of: $0) == 1 } }
                 }
             }
         }

@@ -1,0 +1,80 @@
+internal import Logging
+internal import NIOConcurrencyHelpers
+internal import ParleyCore
+
+/// Sees to it that what the log says of the ids of members is noted now and then, so that who comes back reads a short part of
+/// it, however long it is.
+///
+/// Every node has one, for the rooms that it writes. Of several nodes that write the same room, the first one does it.
+final class MarksKeeper: Sendable {
+    /// A room's turn has come when it passes a multiple of this.
+    static let step: Seq = 1_024
+    /// Less has come since another node did it.
+    private static let changesMin: Int32 = 512
+    /// Of a room, in one statement.
+    private static let chunksMax: Int32 = 2_048
+    private static let roomsMax = 16
+    /// Rooms that wait for their turn. One more is left out, until it passes the next multiple.
+    private static let waitingMax = 16_384
+    private static let pause = Duration.milliseconds(250)
+
+    private let connection: PostgresConnection
+    private let logger: Logger
+    private let waiting = NIOLockedValueBox<Set<RoomNumber>>([])
+
+    /// - Parameter connection: Used only when there is work, which nobody waits for.
+    init(connection: PostgresConnection, logger: Logger) {
+        self.connection = connection
+        self.logger = logger
+    }
+
+    /// The room has got changes: `count` of them behind `base`.
+    func applied(_ count: Int, to room: RoomNumber, after base: Seq) {
+        if base / Self.step != (base + Seq(count)) / Self.step { keepSoon(room) }
+    }
+
+    /// Somebody had to read so many changes.
+    func lags(by count: Seq, in room: RoomNumber) {
+        if count > 2 * Self.step { keepSoon(room) }
+    }
+
+    private func keepSoon(_ room: RoomNumber) {
+        waiting.withLockedValue { waiting in
+            if waiting.count < Self.waitingMax { waiting.insert(room) }
+        }
+    }
+
+    /// Until the task is cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: Self.pause * .random(in: 0.75...1.25)) } catch { return }
+            let rooms = waiting.withLockedValue { waiting in
+                let rooms = waiting.prefix(Self.roomsMax)
+                waiting.subtract(rooms)
+                return Array(rooms)
+            }
+            guard !rooms.isEmpty else { continue }
+            connection.start()
+            do throws(PostgresError) {
+                while try await keep(rooms), !Task.isCancelled {}
+            } catch {
+                // It is only a matter of time that is saved later.
+                logger.debug("could not note the marks of members", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// One statement. True when there may be more to be noted of these rooms.
+    func keep(_ rooms: [RoomNumber], changesMin: Int32 = changesMin) async throws(PostgresError) -> Bool {
+        let rows = try await connection.execute(
+            Self.statement,
+            [
+                .int8Array(rooms.map(\.value)), .int4(changesMin), .int4(Self.chunksMax),
+                .int4(Int32(Limits.refusedMax)),
+            ])
+        return (rows.first?.int4(0) ?? 0) > 0
+    }
+
+    private static let statement = Statement(
+        name: "keep-marks", sql: "SELECT parley.keep_marks($1::int8[], $2::int4, $3::int4, $4::int4)")
+}
