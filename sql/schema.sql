@@ -444,10 +444,12 @@ DECLARE
     claim bigint;
     pointer text;
 BEGIN
-    IF EXISTS (SELECT FROM parley.room r WHERE r.room_id = room AND r.closed_at IS NOT NULL) THEN
-        RETURN false;
-    END IF;
-    number := parley.hold_room(room);
+    BEGIN
+        number := parley.hold_room(room);
+    EXCEPTION
+        WHEN SQLSTATE 'PY002' THEN
+            RETURN false;
+    END;
     WITH gone AS (
         SELECT m.session_no, row_number() OVER (ORDER BY m.session_no) AS step
         FROM parley.member m
@@ -469,7 +471,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.close_room(room text) IS 'Closes a room with the caller''s transaction: nothing more gets in, and nobody is a member any more. False when it was closed already. Its id stays taken for a day; parley.prune then removes all of it';
+COMMENT ON FUNCTION parley.close_room(room text) IS 'Closes a room with the caller''s transaction: nothing more gets in, and nobody is a member any more. False when it was closed already. Its id stays taken for a day; then nodes remove all of it';
 
 CREATE FUNCTION parley.create_room(room text DEFAULT NULL::text, meta json DEFAULT NULL::json, retain_messages bigint DEFAULT NULL::bigint, retain_seconds bigint DEFAULT NULL::bigint, if_missing boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -509,6 +511,48 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.create_room(room text, meta json, retain_messages bigint, retain_seconds bigint, if_missing boolean) IS 'Makes a room, which clients find when the caller''s transaction has committed. Returns its id: the one that was given, or one made of random letters. if_missing: also when there is one of this id already, which stays as it is';
+
+CREATE FUNCTION parley.drop_over(chunks_max integer, keys_max integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    number bigint;
+    dropped integer;
+    keys integer;
+BEGIN
+    -- The pruner's own lock: one at a time.
+    IF NOT pg_try_advisory_xact_lock(1348563564, 1886549358) THEN
+        RETURN 0;
+    END IF;
+    DELETE FROM parley.idempotency k
+    WHERE (k.room_no, k.key) IN (
+        SELECT o.room_no, o.key FROM parley.idempotency o
+        WHERE o.kept_until < clock_timestamp()
+        ORDER BY o.kept_until
+        LIMIT keys_max);
+    GET DIAGNOSTICS keys = ROW_COUNT;
+    SELECT r.room_no INTO number FROM parley.room r
+    WHERE r.closed_at < clock_timestamp() - interval '1 day'
+    ORDER BY r.closed_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN keys;
+    END IF;
+    DELETE FROM parley.update_log u
+    WHERE u.room_no = number AND u.last_seq IN (
+        SELECT o.last_seq FROM parley.update_log o WHERE o.room_no = number ORDER BY o.last_seq LIMIT chunks_max);
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    IF dropped < chunks_max THEN
+        DELETE FROM parley.room r WHERE r.room_no = number;
+        dropped := dropped + 1;
+    END IF;
+    RETURN keys + dropped;
+END
+$$;
+
+COMMENT ON FUNCTION parley.drop_over(chunks_max integer, keys_max integer) IS 'For nodes: removes a part of what is over: of one room that was closed a day ago at most chunks_max chunks, at last the room, and at most keys_max keys. How many rows; 0 when nothing is left';
 
 CREATE FUNCTION parley.encoded_change(client text, content text, payload text) RETURNS text
     LANGUAGE sql
@@ -594,9 +638,9 @@ COMMENT ON COLUMN parley.session.opened_ms IS 'When its newest socket was opened
 
 CREATE FUNCTION parley.is_elsewhere(session bigint, node bigint) RETURNS boolean
     LANGUAGE sql STABLE
-    RETURN (EXISTS (SELECT FROM (parley.session s JOIN parley.node n ON ((n.node_no = s.node_no))) WHERE ((s.session_no = is_elsewhere.session) AND (s.node_no <> is_elsewhere.node) AND (n.dead_at IS NULL))));
+    RETURN (EXISTS (SELECT FROM (parley.session s JOIN parley.node n ON ((n.node_no = s.node_no))) WHERE ((s.session_no = is_elsewhere.session) AND (s.node_no <> is_elsewhere.node) AND ((n.dead_at IS NULL) OR ((n.dead_at + ((n.grace_ms)::double precision * '00:00:00.001'::interval)) > clock_timestamp())))));
 
-COMMENT ON FUNCTION parley.is_elsewhere(session bigint, node bigint) IS 'For nodes: whether a session has gone from a node to one that lives';
+COMMENT ON FUNCTION parley.is_elsewhere(session bigint, node bigint) IS 'For nodes: whether a session has gone from a node to one that lives, or whose members have their grace still';
 
 CREATE FUNCTION parley.is_plain_payload(payload text, bytes_max integer) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -610,44 +654,44 @@ CREATE FUNCTION parley.is_public_id(id text) RETURNS boolean
 
 COMMENT ON FUNCTION parley.is_public_id(id text) IS 'Whether a room or a client can have this id; NULL for NULL';
 
-CREATE FUNCTION parley.keep_marks(room_nos bigint[], changes_min integer, chunks_max integer, refused_max integer) RETURNS integer
+CREATE FUNCTION parley.keep_marks(room bigint, changes_min integer, chunks_max integer, bytes_max integer, refused_max integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 DECLARE
-    number bigint;
     done bigint;
     upto bigint;
-    chunks integer;
-    unfinished integer := 0;
 BEGIN
-    FOR number IN SELECT n FROM unnest(room_nos) n JOIN parley.room r ON r.room_no = n ORDER BY n LOOP
-        INSERT INTO parley.mark_checkpoint (room_no, last_seq) VALUES (number, 0) ON CONFLICT DO NOTHING;
-        -- Another node that is at it does the same.
-        SELECT c.last_seq INTO done FROM parley.mark_checkpoint c
-        WHERE c.room_no = number
-        FOR NO KEY UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND;
-        SELECT max(f.last_seq), count(*) INTO upto, chunks
-        FROM (
-            SELECT u.last_seq FROM parley.update_log u
-            WHERE u.room_no = number AND u.last_seq > done
-            ORDER BY u.last_seq
-            LIMIT chunks_max
-        ) f;
-        CONTINUE WHEN upto IS NULL OR upto - done < changes_min;
-        PERFORM parley.note_marks(number, done, upto, refused_max);
-        UPDATE parley.mark_checkpoint c SET last_seq = upto WHERE c.room_no = number;
-        IF chunks = chunks_max THEN
-            unfinished := unfinished + 1;
-        END IF;
-    END LOOP;
-    RETURN unfinished;
+    INSERT INTO parley.mark_checkpoint (room_no, last_seq)
+    SELECT r.room_no, 0 FROM parley.room r WHERE r.room_no = room
+    ON CONFLICT DO NOTHING;
+    -- Another node that is at it does the same.
+    SELECT c.last_seq INTO done FROM parley.mark_checkpoint c
+    WHERE c.room_no = room
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT max(f.last_seq) INTO upto
+    FROM (
+        SELECT u.last_seq, sum(octet_length(u.body)) OVER older - octet_length(u.body) AS bytes_older
+        FROM parley.update_log u
+        WHERE u.room_no = room AND u.last_seq > done
+        WINDOW older AS (ORDER BY u.last_seq ROWS UNBOUNDED PRECEDING)
+        LIMIT chunks_max
+    ) f
+    WHERE f.bytes_older < bytes_max;
+    IF upto IS NULL OR (SELECT r.last_seq - done < changes_min FROM parley.room r WHERE r.room_no = room) THEN
+        RETURN false;
+    END IF;
+    PERFORM parley.note_marks(room, done, upto, refused_max);
+    UPDATE parley.mark_checkpoint c SET last_seq = upto WHERE c.room_no = room;
+    RETURN (SELECT r.last_seq - upto >= changes_min FROM parley.room r WHERE r.room_no = room);
 END
 $$;
 
-COMMENT ON FUNCTION parley.keep_marks(room_nos bigint[], changes_min integer, chunks_max integer, refused_max integer) IS 'For nodes: brings the marks of these rooms forward, where changes_min or more have come, by at most chunks_max chunks of each. Returns in how many of them there may be more';
+COMMENT ON FUNCTION parley.keep_marks(room bigint, changes_min integer, chunks_max integer, bytes_max integer, refused_max integer) IS 'For nodes: brings the marks of a room forward, when changes_min or more have come, by at most chunks_max chunks and about bytes_max bytes. Whether as many are left';
 
 CREATE TABLE parley.room (
     room_no bigint NOT NULL,
@@ -842,6 +886,10 @@ BEGIN
 
     FOREACH number IN ARRAY locked LOOP
         EXIT WHEN chunks_left <= 0 OR bytes_left <= 0;
+        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the room waits
+        -- for the next time, and its writers for nobody.
+        PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM parley.mark_checkpoint c WHERE c.room_no = number);
         moment := clock_timestamp();
         SELECT r.last_seq, r.retain_messages, r.retain_seconds * interval '1 second' AS retain_age,
             COALESCE(r.edge_at, r.created_at) AS quiet_since
@@ -869,8 +917,6 @@ BEGIN
         WHERE c.goes AND c.bytes_older < bytes_left;
 
         IF gone.chunks > 0 THEN
-            -- Against who keeps the marks of the same room at this moment: one order of locks for the rows of its members.
-            PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE;
             PERFORM parley.note_marks(
                 number,
                 COALESCE((SELECT c.last_seq FROM parley.mark_checkpoint c WHERE c.room_no = number), 0),
@@ -1791,6 +1837,8 @@ ALTER TABLE ONLY parley.writer
 
 CREATE INDEX idempotency_over ON parley.idempotency USING btree (room_no, kept_until);
 
+CREATE INDEX idempotency_over_anywhere ON parley.idempotency USING btree (kept_until);
+
 CREATE INDEX member_by_roster_seq ON parley.member USING btree (room_no, roster_seq);
 
 CREATE INDEX member_by_session ON parley.member USING btree (session_no);
@@ -1798,6 +1846,8 @@ CREATE INDEX member_by_session ON parley.member USING btree (session_no);
 CREATE INDEX member_present_by_node ON parley.member USING btree (node_no) WHERE (left_at IS NULL);
 
 CREATE INDEX node_to_be_cleared ON parley.node USING btree (dead_at) WHERE ((dead_at IS NOT NULL) AND (cleared_at IS NULL));
+
+CREATE INDEX room_closed ON parley.room USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 
 CREATE INDEX room_to_be_pruned ON parley.room USING btree (prune_at) WHERE ((retain_messages IS NOT NULL) OR (retain_seconds IS NOT NULL));
 

@@ -1,4 +1,4 @@
-public struct LogCursor: Sendable, Equatable {
+public struct LogCursor: Sendable, Hashable {
     public var room: RoomNumber
     public var after: Seq
     public init(room: RoomNumber, after: Seq) {

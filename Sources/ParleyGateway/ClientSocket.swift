@@ -27,6 +27,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private let credentials: SocketCredentials
     private var socket: WebSocket?
     private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
+    /// When the client's request was here, also if this process was paused then.
+    private var openedAt = ContinuousClock.now
     private var isReadingPaused = false
     private var isDraining = false
     /// False from the moment on at which the socket is about to end; read by those who take its session up for it.
@@ -42,6 +44,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     func opened(_ socket: WebSocket) {
         self.socket = socket
+        openedAt = .now - .nanoseconds(socket.newestBytesAge.nanoseconds)
         switch gateway.add(self, on: socket.eventLoop) {
         case .taken: break
         case .full:
@@ -158,7 +161,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         let older = register(identity, number: nil, loop: loop)
         let (gateway, back) = (gateway, NIOLoopBound(self, eventLoop: loop))
         let resumption = Resumption(
-            identity, shown: token.socket, endedWithin: gateway.endedWithin(token), older: older, hub: gateway.hub,
+            identity, shown: token.socket, openedAt: openedAt, endedWithin: gateway.endedWithin(token), older: older,
+            hub: gateway.hub,
             // Not for a socket that has ended meanwhile: its number would be higher than that of the one it yielded to.
             isWanted: { [isWanted] in isWanted.withLockedValue { $0 } })
         phase = .connecting(resumption, waiting: waiting, bytes: bytes)

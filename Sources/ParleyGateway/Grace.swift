@@ -29,6 +29,8 @@ struct Grace {
     static let pauseMax = Duration.seconds(30)
 
     private var standings: [ClientID: Standing] = [:]
+    /// Nothing is due before.
+    private var earliest = NIODeadline.distantFuture
     private var lastSerial: UInt64 = 0
 
     var count: Int { standings.count }
@@ -38,6 +40,7 @@ struct Grace {
         lastSerial += 1
         let debt = Debt(session: session, socket: socket, lostAt: now, serial: lastSerial)
         standings[session.clientID] = Standing(debt: debt, dueAt: dueAt)
+        earliest = min(earliest, dueAt)
     }
 
     /// The session is on a newer socket, here or elsewhere.
@@ -45,8 +48,16 @@ struct Grace {
 
     /// What is due now, at most `max`; each must come back by `settled` or `failed`.
     mutating func due(at now: NIODeadline, max: Int) -> [Debt] {
-        let due = standings.values.lazy.filter { !$0.isUnderWay && $0.dueAt <= now }.prefix(max).map(\.debt)
-        let debts = Array(due)
+        guard earliest <= now else { return [] }
+        var debts: [Debt] = []
+        earliest = .distantFuture
+        for standing in standings.values where !standing.isUnderWay {
+            if standing.dueAt <= now, debts.count < max {
+                debts.append(standing.debt)
+            } else {
+                earliest = min(earliest, standing.dueAt)
+            }
+        }
         for debt in debts { standings[debt.session.clientID]?.isUnderWay = true }
         return debts
     }
@@ -67,5 +78,6 @@ struct Grace {
         standing.isUnderWay = false
         standing.dueAt = now + TimeAmount(standing.backoff.next(using: &generator))
         standings[debt.session.clientID] = standing
+        earliest = min(earliest, standing.dueAt)
     }
 }

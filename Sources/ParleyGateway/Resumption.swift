@@ -12,14 +12,13 @@ struct Resumption: Sendable {
     private let takingUp: Task<Result<TakenUp?, StoreError>, Never>
 
     /// - Parameters:
-    ///   - shown, endedWithin, isWanted: As the store wants it.
+    ///   - shown, openedAt, endedWithin, isWanted: As the store wants it.
     ///   - older: Ends the socket that had the session here, if there is one.
     init(
-        _ session: SessionIdentity, shown: Int64, endedWithin: Duration?, older: SessionDirectory.Displace?, hub: Hub,
-        isWanted: @escaping @Sendable () -> Bool
+        _ session: SessionIdentity, shown: Int64, openedAt: ContinuousClock.Instant, endedWithin: Duration?,
+        older: SessionDirectory.Displace?, hub: Hub, isWanted: @escaping @Sendable () -> Bool
     ) {
         self.session = session
-        let openedAt = ContinuousClock.now
         let ending = Task { await older?() ?? [] }
         self.older = ending
         takingUp = Task {

@@ -22,7 +22,8 @@ extension Session {
 
     /// To be called when `hub.beginAnew` was.
     func rejoinRooms() {
-        for (room, seat) in seats where seat.isRejoining { rejoin(room) }
+        // One that is to be rejoined when what is under way has ended, a rejoin perhaps, has its turn then.
+        for (room, seat) in seats where seat.isRejoining && !seat.isToRejoin { rejoin(room) }
     }
 
     private func suspend(_ room: RoomID) {

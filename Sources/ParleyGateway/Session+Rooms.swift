@@ -27,7 +27,7 @@ extension Session {
 
     func join(_ request: JoinRequest, id: Int64?) {
         let subscription = seats[request.room]?.subscription
-        guard subscription != nil || seats.values.count(where: \.countsAsRoom) < settings.limits.rooms else {
+        guard subscription != nil || roomCount(beside: request.room) < settings.limits.rooms else {
             let error = RequestError(.forbidden, "a client can be in \(settings.limits.rooms) rooms; leave one first")
             return refuse(error, id: id, room: request.room)
         }
@@ -48,6 +48,12 @@ extension Session {
             if !isRepeat, case .success(let admission) = result { hub.release(admission.enrolled.room, from: loop) }
             endedLate()
         }
+    }
+
+    /// In how many rooms the session is, with those in which it was before this socket and has not joined on it.
+    private func roomCount(beside room: RoomID) -> Int {
+        seats.values.count(where: \.countsAsRoom)
+            + unjoined.keys.count { $0 != room && seats[$0]?.countsAsRoom != true }
     }
 
     func joinEnded(_ request: JoinRequest, id: Int64?, _ result: Result<Admission, StoreError>) {

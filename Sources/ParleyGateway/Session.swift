@@ -84,9 +84,10 @@ final class Session {
 
     /// Nothing that the client has sent is under way.
     var isSettled: Bool {
-        seats.values.allSatisfy { seat in
-            !seat.isBusy && seat.queue.isEmpty && seat.subscription?.ledger.isIdle ?? true
-        }
+        underWay == 0
+            && seats.values.allSatisfy { seat in
+                !seat.isBusy && seat.queue.isEmpty && seat.subscription?.ledger.isIdle ?? true
+            }
     }
 
     // MARK: - Coming in

@@ -9,6 +9,8 @@ final class TakeUpWatch: Sendable {
     static let pageMax = 1_000
     /// From the end of one round to the start of the next, however often announcements are lost.
     static let pauseMin = Duration.milliseconds(250)
+    /// Beside that, when the store did not answer.
+    private static let backoff = Backoff(first: .milliseconds(250), max: .seconds(5))
     /// A random part of the rhythm, more or less, so that nodes spread.
     static let jitter = 0.2
 
@@ -41,16 +43,24 @@ final class TakeUpWatch: Sendable {
                 }
             }
             group.addTask {
+                var backoff = Self.backoff
+                var generator = SystemRandomNumberGenerator()
                 for await _ in self.signals {
-                    await self.look(overtaken)
-                    do { try await Task.sleep(for: Self.pauseMin) } catch { return }
+                    var pause = Self.pauseMin
+                    if await self.look(overtaken) {
+                        backoff.reset()
+                    } else {
+                        self.lookSoon()
+                        pause += backoff.next(using: &generator)
+                    }
+                    do { try await Task.sleep(for: pause) } catch { return }
                 }
             }
         }
     }
 
-    /// What cannot be read now is left to the next time.
-    private func look(_ overtaken: ([SessionTakeUp]) -> Void) async {
+    /// False when something could not be read, which is left to the next time.
+    private func look(_ overtaken: ([SessionTakeUp]) -> Void) async -> Bool {
         var rest = directory.sockets[...]
         while !rest.isEmpty, !Task.isCancelled {
             let page = Array(rest.prefix(Self.pageMax))
@@ -60,8 +70,9 @@ final class TakeUpWatch: Sendable {
                 if !found.isEmpty { overtaken(found) }
             } catch {
                 logger.debug("could not ask which sessions were taken up elsewhere", metadata: ["error": "\(error)"])
-                return lookSoon()
+                return false
             }
         }
+        return true
     }
 }

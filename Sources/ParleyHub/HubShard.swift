@@ -110,6 +110,7 @@ package final class HubShard {
     func ended(_ memberships: [EndedMembership]) {
         for ended in memberships {
             for subscription in locals[ended.room] ?? [] where subscription.isEnded(by: ended) {
+                subscription.isRemoved = true
                 subscription.sink.endMembership(of: subscription, by: ended)
             }
         }

@@ -72,7 +72,7 @@ extension Subscription {
     func moved(_ members: Set<ClientID>, since: Int64, claim: Int64) {
         guard self.claim < claim else { return }
         if members.contains(clientID) {
-            sink.endForTakeover()
+            if !isRemoved { sink.endForTakeover() }
         } else if self.claim >= since {
             self.claim = claim
         }

@@ -50,6 +50,8 @@ package final class Subscription {
     /// The client knows the roster up to here.
     package internal(set) var rosterSeq: Int64
     var isLeaving = false
+    /// The membership was ended from outside: what waits is given up, but the session has gone nowhere.
+    var isRemoved = false
     /// Presence frames did not reach the client.
     var missedPresence = false
     var lastFetch: UInt64 = 0
@@ -85,6 +87,7 @@ package final class Subscription {
     /// A join of this room has succeeded on a socket that was in the room already.
     package func rejoined(_ enrolled: Enrolled) {
         claim = max(claim, enrolled.claim)
+        isRemoved = false
         ledger.rejoined()
     }
 

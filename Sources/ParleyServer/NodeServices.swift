@@ -34,13 +34,17 @@ struct DrainService: Service {
     let time: Duration
     let logger: Logger
 
+    /// Before it is looked again whether all is done.
+    private static let beat = Duration.milliseconds(20)
+
     func run() async throws {
         try? await gracefulShutdown()
         logger.info("draining", metadata: ["sockets": "\(gateway.socketCount)"])
         gateway.drain()
         let end = ContinuousClock.now + time
         while gateway.socketCount > 0 || gateway.hub.bytesWaitingToBeWritten > 0, ContinuousClock.now < end {
-            try? await Task.sleep(for: .milliseconds(20))
+            // Cancelled: whoever did that does not want to wait.
+            do { try await Task.sleep(for: Self.beat) } catch { return }
         }
     }
 }

@@ -1,5 +1,11 @@
 public import NIOCore
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// One open socket, as its delegate sees it. Bound to its event loop: every call belongs there.
 ///
 /// **When bytes leave.** What is sent while a burst of reads is delivered leaves in one flush at the burst's
@@ -68,6 +74,19 @@ public final class WebSocket {
     /// False while more waits to be sent than the channel's high water mark. Sending is possible nonetheless;
     /// whoever sends bounds what waits.
     public var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    /// For how long the kernel has had the newest bytes of the peer: more than they were known here when the process was paused.
+    /// Zero where the system does not say.
+    public var newestBytesAge: TimeAmount {
+        var age = TimeAmount.zero
+        #if os(Linux)
+            // Complete at once, for this is the channel's own loop.
+            (context?.channel as? any SocketOptionProvider)?.getTCPInfo().assumeIsolated().whenSuccess {
+                age = .milliseconds(Int64($0.tcpi_last_data_recv))
+            }
+        #endif
+        return age
+    }
 
     /// Bytes written and not yet taken by the kernel. Asks the channel: for decisions, not for every frame.
     public var bufferedBytes: Int {

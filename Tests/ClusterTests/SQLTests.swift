@@ -7,12 +7,12 @@ import Testing
 struct SQLTests {
     /// Two nodes over a server of its own with one database.
     private static func withNodes(
-        _ body: ([TestNode], @Sendable (String) async throws -> String) async throws -> Void
+        _ more: [String] = [], _ body: ([TestNode], @Sendable (String) async throws -> String) async throws -> Void
     ) async throws {
         let server = try TestPostgres.makeServer()
         _ = try await server.start()
         _ = try await server.createDatabase("sql")
-        let nodes = try await Design.nodes(of: try server.url(database: "sql"), count: 2)
+        let nodes = try await Design.nodes(of: try server.url(database: "sql"), more, count: 2)
         try await body(nodes) { try await server.query($0, database: "sql") }
         for node in nodes { await node.kill() }
         _ = try await server.stop(.immediate)
@@ -68,6 +68,32 @@ struct SQLTests {
                 let gone = try await client.expect { $0["method"]?.string == "error" }
                 #expect(gone["code"]?.string == "room_not_found")
             }
+        }
+    }
+
+    @Test("should nobody say so, who was removed hears of it with what it sends next, which is not applied")
+    func removedUnheard() async throws {
+        try await Self.withNodes(["--feed", "poll", "--poll-ms", "100"]) { nodes, query in
+            let ann = try await TestClient.connect(to: nodes[0])
+            let bob = try await TestClient.connect(to: nodes[0])
+            let (room, other) = (try await ann.create("guarded"), try await ann.create("other"))
+            for client in [ann, bob] { try await client.join(room) }
+            try await bob.join(other)
+            _ = try await query("SELECT parley.remove_member('\(room)', '\(await bob.clientID)')")
+            await ann.say("goodbye", in: room, id: 1)
+            await bob.say("still here", in: room, id: 1)
+            let told = try await bob.expect { $0["reason"]?.string == "removed" }
+            #expect(told["roomId"]?.string == room)
+            _ = try await ann.changes(of: room, upTo: 1)
+            // His other room, and his socket, are none of that.
+            await bob.say("here", in: other, id: 1)
+            _ = try await bob.changes(of: other, upTo: 1)
+            #expect(
+                try await query("SELECT string_agg(message #>> '{}', ',') FROM parley.messages('guarded', 0, 9)")
+                    == "goodbye")
+
+            _ = try await query("SELECT parley.close_room('\(other)')")
+            _ = try await bob.expect { $0["reason"]?.string == "closed" }
         }
     }
 }

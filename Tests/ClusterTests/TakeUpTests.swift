@@ -50,6 +50,30 @@ struct TakeUpTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("what waited for a stopped node takes nothing from a socket that was opened meanwhile on another")
+    func waited() async throws {
+        let nodes = try await Design.notify.nodes()
+        let older = try await TestClient.connect(to: nodes[0])
+        let session = await older.session
+        await nodes[1].pause()
+        let waiting = Task {
+            try await RawHTTP.ask(
+                nodes[1],
+                "GET /ws?session=\(session) HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        }
+        // The kernel has it then, and nobody can ask whether it has.
+        try await Task.sleep(for: .milliseconds(500))
+        let newer = try await TestClient.connect(to: nodes[0], session: session)
+        await nodes[1].resume()
+        let answer = try await waiting.value
+        #expect(answer.hasEnded, "closed, and it does not answer that")
+        #expect(answer.text.hasPrefix("HTTP/1.1 101") && !answer.text.contains(#""method":"connect""#))
+        await newer.send(#"{"method":"ping","id":1}"#)
+        _ = try await newer.expect { $0["method"]?.string == "ping" }
+        for node in nodes { await node.kill() }
+    }
+
     @Test("when several do so at once, exactly one socket is left, the one that came last")
     func race() async throws {
         let nodes = try await Design.notify.nodes()

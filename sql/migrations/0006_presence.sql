@@ -165,9 +165,11 @@ STABLE
 RETURN EXISTS (
     SELECT FROM parley.session s
     JOIN parley.node n ON n.node_no = s.node_no
-    WHERE s.session_no = session AND s.node_no <> node AND n.dead_at IS NULL);
+    WHERE s.session_no = session AND s.node_no <> node
+        AND (n.dead_at IS NULL OR n.dead_at + n.grace_ms * interval '1 ms' > clock_timestamp()));
 
-COMMENT ON FUNCTION parley.is_elsewhere IS 'For nodes: whether a session has gone from a node to one that lives';
+COMMENT ON FUNCTION parley.is_elsewhere IS
+    'For nodes: whether a session has gone from a node to one that lives, or whose members have their grace still';
 
 -- Marks of members, now and then ------------------------------------------------------------------------------------
 --
@@ -228,45 +230,45 @@ COMMENT ON FUNCTION parley.note_marks IS
     'room''s mark_checkpoint';
 
 CREATE FUNCTION parley.keep_marks(
-    room_nos bigint[], changes_min integer, chunks_max integer, refused_max integer
-) RETURNS integer
+    room bigint, changes_min integer, chunks_max integer, bytes_max integer, refused_max integer
+) RETURNS boolean
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    number bigint;
     done bigint;
     upto bigint;
-    chunks integer;
-    unfinished integer := 0;
 BEGIN
-    FOR number IN SELECT n FROM unnest(room_nos) n JOIN parley.room r ON r.room_no = n ORDER BY n LOOP
-        INSERT INTO parley.mark_checkpoint (room_no, last_seq) VALUES (number, 0) ON CONFLICT DO NOTHING;
-        -- Another node that is at it does the same.
-        SELECT c.last_seq INTO done FROM parley.mark_checkpoint c
-        WHERE c.room_no = number
-        FOR NO KEY UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND;
-        SELECT max(f.last_seq), count(*) INTO upto, chunks
-        FROM (
-            SELECT u.last_seq FROM parley.update_log u
-            WHERE u.room_no = number AND u.last_seq > done
-            ORDER BY u.last_seq
-            LIMIT chunks_max
-        ) f;
-        CONTINUE WHEN upto IS NULL OR upto - done < changes_min;
-        PERFORM parley.note_marks(number, done, upto, refused_max);
-        UPDATE parley.mark_checkpoint c SET last_seq = upto WHERE c.room_no = number;
-        IF chunks = chunks_max THEN
-            unfinished := unfinished + 1;
-        END IF;
-    END LOOP;
-    RETURN unfinished;
+    INSERT INTO parley.mark_checkpoint (room_no, last_seq)
+    SELECT r.room_no, 0 FROM parley.room r WHERE r.room_no = room
+    ON CONFLICT DO NOTHING;
+    -- Another node that is at it does the same.
+    SELECT c.last_seq INTO done FROM parley.mark_checkpoint c
+    WHERE c.room_no = room
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT max(f.last_seq) INTO upto
+    FROM (
+        SELECT u.last_seq, sum(octet_length(u.body)) OVER older - octet_length(u.body) AS bytes_older
+        FROM parley.update_log u
+        WHERE u.room_no = room AND u.last_seq > done
+        WINDOW older AS (ORDER BY u.last_seq ROWS UNBOUNDED PRECEDING)
+        LIMIT chunks_max
+    ) f
+    WHERE f.bytes_older < bytes_max;
+    IF upto IS NULL OR (SELECT r.last_seq - done < changes_min FROM parley.room r WHERE r.room_no = room) THEN
+        RETURN false;
+    END IF;
+    PERFORM parley.note_marks(room, done, upto, refused_max);
+    UPDATE parley.mark_checkpoint c SET last_seq = upto WHERE c.room_no = room;
+    RETURN (SELECT r.last_seq - upto >= changes_min FROM parley.room r WHERE r.room_no = room);
 END
 $$;
 
 COMMENT ON FUNCTION parley.keep_marks IS
-    'For nodes: brings the marks of these rooms forward, where changes_min or more have come, by at most chunks_max chunks of '
-    'each. Returns in how many of them there may be more';
+    'For nodes: brings the marks of a room forward, when changes_min or more have come, by at most chunks_max chunks and about '
+    'bytes_max bytes. Whether as many are left';

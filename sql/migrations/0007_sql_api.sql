@@ -194,6 +194,8 @@ CREATE TABLE parley.idempotency (
 );
 
 CREATE INDEX idempotency_over ON parley.idempotency (room_no, kept_until);
+CREATE INDEX idempotency_over_anywhere ON parley.idempotency (kept_until);
+CREATE INDEX room_closed ON parley.room (closed_at) WHERE closed_at IS NOT NULL;
 
 COMMENT ON TABLE parley.idempotency IS
     'What was published with a key, so that it is not published again. Read and written only under the lock on the '
@@ -627,6 +629,10 @@ BEGIN
 
     FOREACH number IN ARRAY locked LOOP
         EXIT WHEN chunks_left <= 0 OR bytes_left <= 0;
+        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the room waits
+        -- for the next time, and its writers for nobody.
+        PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM parley.mark_checkpoint c WHERE c.room_no = number);
         moment := clock_timestamp();
         SELECT r.last_seq, r.retain_messages, r.retain_seconds * interval '1 second' AS retain_age,
             COALESCE(r.edge_at, r.created_at) AS quiet_since
@@ -654,8 +660,6 @@ BEGIN
         WHERE c.goes AND c.bytes_older < bytes_left;
 
         IF gone.chunks > 0 THEN
-            -- Against who keeps the marks of the same room at this moment: one order of locks for the rows of its members.
-            PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE;
             PERFORM parley.note_marks(
                 number,
                 COALESCE((SELECT c.last_seq FROM parley.mark_checkpoint c WHERE c.room_no = number), 0),
@@ -774,10 +778,12 @@ DECLARE
     claim bigint;
     pointer text;
 BEGIN
-    IF EXISTS (SELECT FROM parley.room r WHERE r.room_id = room AND r.closed_at IS NOT NULL) THEN
-        RETURN false;
-    END IF;
-    number := parley.hold_room(room);
+    BEGIN
+        number := parley.hold_room(room);
+    EXCEPTION
+        WHEN SQLSTATE 'PY002' THEN
+            RETURN false;
+    END;
     WITH gone AS (
         SELECT m.session_no, row_number() OVER (ORDER BY m.session_no) AS step
         FROM parley.member m
@@ -801,7 +807,7 @@ $$;
 
 COMMENT ON FUNCTION parley.close_room IS
     'Closes a room with the caller''s transaction: nothing more gets in, and nobody is a member any more. False '
-    'when it was closed already. Its id stays taken for a day; parley.prune then removes all of it';
+    'when it was closed already. Its id stays taken for a day; then nodes remove all of it';
 
 CREATE FUNCTION parley.remove_member(room text, client text) RETURNS boolean
 LANGUAGE plpgsql
@@ -860,6 +866,51 @@ $$;
 COMMENT ON FUNCTION parley.set_retention IS
     'How many of a room''s newest changes are kept at least, and for how many seconds; NULL: no bound. What is '
     'beyond it goes soon after, by a node, or by parley.prune';
+
+CREATE FUNCTION parley.drop_over(chunks_max integer, keys_max integer) RETURNS integer
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    number bigint;
+    dropped integer;
+    keys integer;
+BEGIN
+    -- The pruner's own lock: one at a time.
+    IF NOT pg_try_advisory_xact_lock(1348563564, 1886549358) THEN
+        RETURN 0;
+    END IF;
+    DELETE FROM parley.idempotency k
+    WHERE (k.room_no, k.key) IN (
+        SELECT o.room_no, o.key FROM parley.idempotency o
+        WHERE o.kept_until < clock_timestamp()
+        ORDER BY o.kept_until
+        LIMIT keys_max);
+    GET DIAGNOSTICS keys = ROW_COUNT;
+    SELECT r.room_no INTO number FROM parley.room r
+    WHERE r.closed_at < clock_timestamp() - interval '1 day'
+    ORDER BY r.closed_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN keys;
+    END IF;
+    DELETE FROM parley.update_log u
+    WHERE u.room_no = number AND u.last_seq IN (
+        SELECT o.last_seq FROM parley.update_log o WHERE o.room_no = number ORDER BY o.last_seq LIMIT chunks_max);
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    IF dropped < chunks_max THEN
+        DELETE FROM parley.room r WHERE r.room_no = number;
+        dropped := dropped + 1;
+    END IF;
+    RETURN keys + dropped;
+END
+$$;
+
+COMMENT ON FUNCTION parley.drop_over IS
+    'For nodes: removes a part of what is over: of one room that was closed a day ago at most chunks_max chunks, at last the room, '
+    'and at most keys_max keys. How many rows; 0 when nothing is left';
 
 CREATE FUNCTION parley.prune(room text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql

@@ -58,6 +58,7 @@ public struct NotifyFeed: ChangeFeed {
             })
         listener.withLockedValue { $0 = connection }
         store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
+        store.onRemoved { sink(.ended($0)) }
         store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }
         connection.start()
         await withDiscardingTaskGroup { group in

@@ -19,6 +19,7 @@ public struct PollFeed: ChangeFeed {
     }
 
     public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
+        store.onRemoved { sink(.ended($0)) }
         var next = ContinuousClock.now
         while !Task.isCancelled {
             await HeadPages(store: store, rooms: localRooms()).send(to: sink)
@@ -45,6 +46,9 @@ struct HeadPages {
             do throws(StoreError) {
                 let heads = try await store.heads(of: page)
                 if !heads.isEmpty { sink(.pointers(heads)) }
+                // A room that was closed is not there any more, should nobody have said so.
+                let gone = Set(page).subtracting(heads.map(\.room))
+                if !gone.isEmpty { sink(.ended(gone.map { EndedMembership(room: $0, claim: .max) })) }
             } catch {
                 return store.logger.debug("could not compare rooms", metadata: ["error": "\(error)"])
             }

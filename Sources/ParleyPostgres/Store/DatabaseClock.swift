@@ -20,8 +20,8 @@ final class DatabaseClock: Sendable {
     func read(_ milliseconds: Int64, sent: Instant, received: Instant) {
         let half = (received - sent) / 2
         guard half * 2 <= Self.roundTripMax else { return }
-        // One for what was cut off on either side.
-        let new = Reading(at: sent + half, milliseconds: milliseconds, error: half.wholeMilliseconds + 1)
+        // Three for what was cut off: of the time itself, of the half, and of what is reckoned from it.
+        let new = Reading(at: sent + half, milliseconds: milliseconds, error: half.wholeMilliseconds + 3)
         reading.withLockedValue { $0 = new }
     }
 

@@ -142,8 +142,13 @@ final class Heartbeat: Sendable {
             SELECT writer_no, node_no, last_batch, incarnation = $2::int8 AND dead_at IS NULL,
                 dead_at IS NULL AND lease_until < clock_timestamp(),
                 EXISTS (
-                    SELECT FROM parley.node
-                    WHERE dead_at + grace_ms * interval '1 ms' < clock_timestamp() AND cleared_at IS NULL),
+                    SELECT FROM parley.node n
+                    WHERE n.dead_at + n.grace_ms * interval '1 ms' < clock_timestamp() AND n.cleared_at IS NULL
+                        AND (NOT EXISTS (SELECT FROM parley.member m WHERE m.node_no = n.node_no AND m.left_at IS NULL)
+                            OR EXISTS (
+                                SELECT FROM parley.member m
+                                WHERE m.node_no = n.node_no AND m.left_at IS NULL
+                                    AND NOT parley.is_elsewhere(m.session_no, n.node_no)))),
                 lease_until > clock_timestamp() - interval '1 minute',
                 CASE WHEN dead_at IS NULL THEN
                     (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::int8 END,

@@ -12,8 +12,8 @@ enum LogStatement {
     static let read = Statement(
         name: "read-log",
         sql: """
-            SELECT c.room_no, u.first_seq, u.last_seq, u.tag, u.body, r.last_seq
-            FROM unnest($1::int8[], $2::int8[]) c(room_no, after)
+            SELECT c.ix::int4, u.first_seq, u.last_seq, u.tag, u.body, r.last_seq
+            FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY c(room_no, after, ix)
             JOIN parley.room r ON r.room_no = c.room_no
             CROSS JOIN LATERAL (
                 SELECT w.first_seq, w.last_seq, w.tag, w.body
@@ -28,7 +28,7 @@ enum LogStatement {
                 WHERE w.bytes_older < $4::int4
             ) u
             WHERE r.last_seq > c.after
-            ORDER BY c.room_no, u.last_seq
+            ORDER BY c.ix, u.last_seq
             """)
 
     static func parameters(_ cursors: [LogCursor]) -> [Parameter] {
@@ -39,14 +39,16 @@ enum LogStatement {
         ]
     }
 
-    static func reads(_ rows: Rows) -> [LogRead] {
-        var reads: [LogRead] = []
+    /// One for each cursor, in their order; nil where there is no news.
+    static func reads(_ rows: Rows, of cursors: [LogCursor]) -> [LogRead?] {
+        var reads = [LogRead?](repeating: nil, count: cursors.count)
         for row in rows {
-            let room = RoomNumber(row.int8(0))
+            let place = Int(row.int4(0)) - 1
             let run = Run(from: row.int8(1), to: row.int8(2), tag: row.int4(3), body: row.bytes(4))
-            if reads.last?.room != room { reads.append(LogRead(room: room, runs: [], more: false)) }
-            reads[reads.count - 1].runs.append(run)
-            reads[reads.count - 1].more = run.to < row.int8(5)
+            var read = reads[place].take() ?? LogRead(room: cursors[place].room, runs: [], more: false)
+            read.runs.append(run)
+            read.more = run.to < row.int8(5)
+            reads[place] = read
         }
         return reads
     }

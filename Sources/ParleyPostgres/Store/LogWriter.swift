@@ -7,6 +7,8 @@ final class LogWriter: Sendable {
     private let announcer: Announcer
     private let configuration: StoreConfiguration
     private let logger: Logger
+    /// Hears of members that SQL has removed.
+    private let onRemoved: @Sendable ([EndedMembership]) -> Void
 
     /// Attempts that end at once without effect: conflicts with other transactions, changes of the connection.
     private static let attemptsMax = 8
@@ -21,11 +23,15 @@ final class LogWriter: Sendable {
         case unfit(reason: String)
     }
 
-    init(seat: WriterSeat, configuration: StoreConfiguration, logger: Logger) {
+    init(
+        seat: WriterSeat, configuration: StoreConfiguration, logger: Logger,
+        onRemoved: @escaping @Sendable ([EndedMembership]) -> Void
+    ) {
         self.seat = seat
         self.announcer = Announcer(connection: seat.connection, isOn: configuration.announce)
         self.configuration = configuration
         self.logger = logger
+        self.onRemoved = onRemoved
     }
 
     /// Each room at most once. One call at a time. Throws only when nothing was done.
@@ -102,7 +108,10 @@ final class LogWriter: Sendable {
             do throws(PostgresError) {
                 let rows = try await self.seat.connection.execute(
                     MovedStatement.statement, MovedStatement.parameters(node: node, refused))
-                return MovedStatement.outcomes(rows, of: refused)
+                let found = MovedStatement.outcomes(rows, of: refused)
+                // Before the outcome: whoever is told of it must know that these have not gone to another node.
+                if !found.removed.isEmpty { self.onRemoved(found.removed) }
+                return found.outcomes
             } catch {
                 // Then they count as locked: whoever appends to them again hears of the move.
                 self.logger.debug("could not look for members that moved", metadata: ["error": "\(error)"])

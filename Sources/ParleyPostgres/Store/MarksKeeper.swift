@@ -11,11 +11,13 @@ final class MarksKeeper: Sendable {
     static let step: Seq = 1_024
     /// Less has come since another node did it.
     private static let changesMin: Int32 = 512
-    /// Of a room, in one statement.
+    /// Of a room, in one statement; the last chunk may go beyond the bytes.
     private static let chunksMax: Int32 = 2_048
-    private static let roomsMax = 16
+    private static let bytesMax: Int32 = 1 << 20
     /// Rooms that wait for their turn. One more is left out, until it passes the next multiple.
     private static let waitingMax = 16_384
+    /// Between rooms that were found at the same time others have the connection.
+    private static let roomsMax = 16
     private static let pause = Duration.milliseconds(250)
 
     private let connection: PostgresConnection
@@ -55,26 +57,29 @@ final class MarksKeeper: Sendable {
             }
             guard !rooms.isEmpty else { continue }
             connection.start()
-            do throws(PostgresError) {
-                while try await keep(rooms), !Task.isCancelled {}
-            } catch {
-                // It is only a matter of time that is saved later.
-                logger.debug("could not note the marks of members", metadata: ["error": "\(error)"])
+            for room in rooms {
+                do throws(PostgresError) {
+                    while try await keep(room), !Task.isCancelled {}
+                } catch {
+                    // It is only time that is saved later.
+                    logger.debug("could not note the marks of members", metadata: ["error": "\(error)"])
+                    keepSoon(room)
+                }
             }
         }
     }
 
-    /// One statement. True when there may be more to be noted of these rooms.
-    func keep(_ rooms: [RoomNumber], changesMin: Int32 = changesMin) async throws(PostgresError) -> Bool {
+    /// One statement. True when there is more to be noted of this room.
+    func keep(_ room: RoomNumber, changesMin: Int32 = changesMin) async throws(PostgresError) -> Bool {
         let rows = try await connection.execute(
             Self.statement,
             [
-                .int8Array(rooms.map(\.value)), .int4(changesMin), .int4(Self.chunksMax),
+                .int8(room.value), .int4(changesMin), .int4(Self.chunksMax), .int4(Self.bytesMax),
                 .int4(Int32(Limits.refusedMax)),
             ])
-        return (rows.first?.int4(0) ?? 0) > 0
+        return rows.first?.bool(0) ?? false
     }
 
     private static let statement = Statement(
-        name: "keep-marks", sql: "SELECT parley.keep_marks($1::int8[], $2::int4, $3::int4, $4::int4)")
+        name: "keep-marks", sql: "SELECT parley.keep_marks($1::int8, $2::int4, $3::int4, $4::int4, $5::int4)")
 }

@@ -23,6 +23,14 @@ extension MemberDesk {
     }
 
     func run(_ all: [TakeUpRequest]) async {
+        do throws(PostgresError) {
+            // What may take long comes first: a node that was paused has to register anew, and hears meanwhile which of its
+            // sockets are gone.
+            _ = try await seat.take(until: all.map(\.deadline).min() ?? .now)
+        } catch {
+            for request in all { request.answer(.failure(StoreError(error))) }
+            return
+        }
         let requests = all.filter { $0.isWanted() }
         for request in all where !requests.contains(where: { $0.session == request.session }) {
             request.answer(.failure(.unavailable(reason: "the socket has ended")))

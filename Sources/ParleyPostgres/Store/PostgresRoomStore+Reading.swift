@@ -31,8 +31,7 @@ extension PostgresRoomStore {
     }
 
     public func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
-        guard !cursors.isEmpty else { return [] }
-        return LogStatement.reads(try await reader.read(LogStatement.read, LogStatement.parameters(cursors)))
+        try await logs.read(cursors)
     }
 
     public func readRosters(_ cursors: [RosterCursor]) async throws(StoreError) -> [RosterRead] {

@@ -30,7 +30,8 @@ extension PostgresRoomStore {
 
     public func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] {
         guard !sockets.isEmpty else { return [] }
-        let rows = try await reader.read(
+        let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
+        let rows = try await registrar.read(
             SessionStatement.lapse, SessionStatement.parameters(sockets, node: nodeNumber))
         return SessionStatement.lapsed(rows, of: sockets)
     }

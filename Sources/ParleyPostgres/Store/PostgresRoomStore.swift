@@ -5,7 +5,7 @@ public import ParleyCore
 /// Rooms in PostgreSQL, shared by all nodes of a cluster.
 ///
 /// Several connections, so that none waits for another's kind of work: one writes batches, one joins and leaves, one
-/// reads; another one, opened when it is first needed, waits for rooms that foreign transactions hold, prunes, and notes marks.
+/// reads, one gives the node's signs of life; another one, opened when it is first needed, waits for rooms that foreign transactions hold, prunes, and notes marks.
 public final class PostgresRoomStore: RoomStore {
     let configuration: StoreConfiguration
     let logger: Logger
@@ -17,6 +17,8 @@ public final class PostgresRoomStore: RoomStore {
     let registrar: PostgresConnection
     private let writerConnection: PostgresConnection
     private let readerConnection: PostgresConnection
+    /// The node's life depends on it: nothing may be in its way.
+    private let pulse: PostgresConnection
     let detour: PostgresConnection
     private let writer: LogWriter
     private let writerApart: LogWriter
@@ -26,12 +28,14 @@ public final class PostgresRoomStore: RoomStore {
     let memberships: MembershipReader
     let snapshots: SnapshotReader
     let rosters: RosterReader
+    let logs: LogReader
     let reaper: Reaper
     let pruner: Pruner
     let marksKeeper: MarksKeeper
     let history: ServerHistory
     private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
     private let historyChanges: AsyncStream<Void>
+    private let removals: NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>
     private let upkeep = NIOLockedValueBox<[Task<Void, Never>]>([])
 
     /// Nothing happens before `start()`.
@@ -55,6 +59,7 @@ public final class PostgresRoomStore: RoomStore {
         let registrar = connection("registrar", lockTimeout: configuration.lockTimeout)
         let writer = connection("writer", lockTimeout: configuration.lockTimeout)
         let reader = connection("reader", lockTimeout: configuration.lockTimeout, durable: false)
+        let pulse = connection("heartbeat", lockTimeout: configuration.lockTimeout, durable: false)
         let detour = connection("detour", lockTimeout: configuration.lockTimeoutApart)
         let registration = NodeRegistration(connection: registrar, configuration: configuration, logger: logger)
         func seat(_ kind: WriterKind, _ connection: PostgresConnection) -> WriterSeat {
@@ -68,9 +73,15 @@ public final class PostgresRoomStore: RoomStore {
         self.registrar = registrar
         self.writerConnection = writer
         self.readerConnection = reader
+        self.pulse = pulse
         self.detour = detour
-        self.writer = LogWriter(seat: seat(.log, writer), configuration: configuration, logger: logger)
-        self.writerApart = LogWriter(seat: seat(.apart, detour), configuration: configuration, logger: logger)
+        let removals = NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>({ _ in })
+        self.removals = removals
+        let onRemoved: @Sendable ([EndedMembership]) -> Void = { ended in removals.withLockedValue { $0 }(ended) }
+        self.writer = LogWriter(
+            seat: seat(.log, writer), configuration: configuration, logger: logger, onRemoved: onRemoved)
+        self.writerApart = LogWriter(
+            seat: seat(.apart, detour), configuration: configuration, logger: logger, onRemoved: onRemoved)
         let roster = seat(.roster, registrar)
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
@@ -79,8 +90,9 @@ public final class PostgresRoomStore: RoomStore {
         self.memberships = MembershipReader(reader: self.reader, keeper: marksKeeper)
         self.snapshots = SnapshotReader(reader: self.reader)
         self.rosters = RosterReader(reader: self.reader)
+        self.logs = LogReader(reader: self.reader)
         self.heartbeat = Heartbeat(
-            connection: reader, registration: registration, clock: clock, configuration: configuration, logger: logger)
+            connection: pulse, registration: registration, clock: clock, configuration: configuration, logger: logger)
         self.reaper = Reaper(seat: roster, heartbeat: heartbeat, configuration: configuration, logger: logger)
         self.pruner = Pruner(
             reader: self.reader, connection: detour, configuration: configuration, observer: observer, logger: logger)
@@ -89,7 +101,7 @@ public final class PostgresRoomStore: RoomStore {
     /// Compares versions and registers the node. Once.
     public func start() async throws(SchemaError) {
         try await Migrator(url: configuration.url, version: configuration.version, logger: logger).check()
-        for connection in [registrar, writerConnection, readerConnection] { connection.start() }
+        for connection in [registrar, writerConnection, readerConnection, pulse] { connection.start() }
         do throws(PostgresError) {
             try await registration.register()
         } catch {
@@ -126,6 +138,9 @@ public final class PostgresRoomStore: RoomStore {
     /// or will. It registers anew by itself.
     public func onDeath(_ watcher: @escaping @Sendable () -> Void) { registration.onDeath(watcher) }
 
+    /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have said so.
+    func onRemoved(_ sink: @escaping @Sendable ([EndedMembership]) -> Void) { removals.withLockedValue { $0 = sink } }
+
     /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.
     public func close() async {
         let tasks = upkeep.withLockedValue { tasks in
@@ -142,7 +157,7 @@ public final class PostgresRoomStore: RoomStore {
 
     private func closeConnections() async {
         await withDiscardingTaskGroup { group in
-            for connection in [writerConnection, readerConnection, registrar, detour] {
+            for connection in [writerConnection, readerConnection, registrar, pulse, detour] {
                 group.addTask { await connection.close() }
             }
         }
@@ -170,6 +185,7 @@ public final class PostgresRoomStore: RoomStore {
         guard let outcome = try await writerApart.append([append]).first else {
             throw .unavailable(reason: "no outcome")
         }
+        if case .applied(let base) = outcome { marksKeeper.applied(append.count, to: append.room, after: base) }
         return outcome
     }
 

@@ -1,7 +1,8 @@
 internal import Logging
 internal import ParleyCore
 
-/// Prunes the log of rooms that are to keep only a part of it.
+/// Prunes the log of rooms that are to keep only a part of it, and drops what is over as a whole: rooms that were closed a day
+/// ago, and keys with which SQL has published.
 ///
 /// Every node has one. A lock in the database lets one work at a time; which rooms are due stands in their rows, so that
 /// looking costs next to nothing when there is nothing to do.
@@ -28,6 +29,9 @@ final class Pruner: Sendable {
     /// How soon, and how late, a room is looked at again in which nothing was over.
     private static let roomPauseMin = Duration.seconds(5)
     private static let roomPauseMax = Duration.seconds(3_600)
+    /// Of what is over and goes as a whole, in one statement: chunks of closed rooms, and keys.
+    private static let chunksOverMax: Int32 = 512
+    private static let keysOverMax: Int32 = 512
 
     /// - Parameter connection: Used only when there is work, which nobody waits for.
     init(
@@ -64,6 +68,7 @@ final class Pruner: Sendable {
                 guard round.chunks > 0 || round.rooms == Self.roomsMax else { break }
                 try await Task.sleep(for: Self.pause)
             }
+            while !Task.isCancelled, try await dropOver() { try await Task.sleep(for: Self.pause) }
         } catch {
             // What is left is there at the next look.
             logger.debug("could not prune", metadata: ["error": "\(error)"])
@@ -83,12 +88,24 @@ final class Pruner: Sendable {
         return rows.first.map { Round(rooms: Int($0.int4(0)), chunks: Int($0.int4(1))) }
     }
 
+    /// One statement: closed rooms and expired keys. False when nothing was left to be dropped.
+    func dropOver() async throws(PostgresError) -> Bool {
+        let rows = try await connection.execute(
+            Self.dropStatement, [.int4(Self.chunksOverMax), .int4(Self.keysOverMax)])
+        return (rows.first?.int4(0) ?? 0) > 0
+    }
+
+    private static let dropStatement = Statement(
+        name: "drop-over", sql: "SELECT parley.drop_over($1::int4, $2::int4)")
+
     private static let dueStatement = Statement(
         name: "pruning-due",
         sql: """
             SELECT EXISTS (
                 SELECT FROM parley.room
                 WHERE prune_at <= clock_timestamp() AND (retain_messages IS NOT NULL OR retain_seconds IS NOT NULL))
+                OR EXISTS (SELECT FROM parley.room WHERE closed_at < clock_timestamp() - interval '1 day')
+                OR EXISTS (SELECT FROM parley.idempotency WHERE kept_until < clock_timestamp())
             """)
 
     private static let pruneStatement = Statement(

@@ -48,7 +48,7 @@ struct MarksKeeperTests {
                         room: room, claim: 0, count: texts.count, tag: Tag(round),
                         body: Array(texts.joined(separator: ",").utf8), refused: refused)
                     _ = try await store.append([append])
-                    if round.isMultiple(of: 7) { _ = try await store.marksKeeper.keep([room], changesMin: 1) }
+                    if round.isMultiple(of: 7) { _ = try await store.marksKeeper.keep(room, changesMin: 1) }
                     if round == 30 {
                         try await database.run(
                             """

@@ -1,0 +1,39 @@
+internal import ParleyCore
+
+/// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at the same
+/// time, and equal ones once.
+struct LogReader: Sendable {
+    private let reader: RoomReader
+    private let gathering: Gathering<LogCursor, LogRead?>
+
+    /// Of one statement: each may bring `LogStatement.bytesShareMin` bytes and more.
+    private static let batchMax = 64
+
+    init(reader: RoomReader) {
+        self.reader = reader
+        gathering = Gathering(batchMax: Self.batchMax) { cursors throws(StoreError) in
+            var asked: [LogCursor] = []
+            var places: [LogCursor: Int] = [:]
+            for cursor in cursors where places[cursor] == nil {
+                places[cursor] = asked.count
+                asked.append(cursor)
+            }
+            let reads = try await Self.read(asked, by: reader)
+            return cursors.map { cursor in .success(places[cursor].flatMap { reads[$0] }) }
+        }
+    }
+
+    /// A room without news is left out.
+    func read(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
+        guard let first = cursors.first else { return [] }
+        if cursors.count == 1 { return try await gathering.answer(to: first).map { [$0] } ?? [] }
+        return try await Self.read(cursors, by: reader).compactMap { $0 }
+    }
+
+    private static func read(
+        _ cursors: [LogCursor], by reader: RoomReader
+    ) async throws(StoreError) -> [LogRead?] {
+        let rows = try await reader.read(LogStatement.read, LogStatement.parameters(cursors))
+        return LogStatement.reads(rows, of: cursors)
+    }
+}
