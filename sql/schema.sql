@@ -1763,12 +1763,12 @@ CREATE FUNCTION parley.note_marks(room bigint, after_seq bigint, to_seq bigint, 
              COALESCE(max(s.id) FILTER (WHERE (NOT s.is_refused)), (0)::bigint) AS "coalesce",
              COALESCE((array_agg(DISTINCT s.id ORDER BY s.id DESC) FILTER (WHERE s.is_refused))[1:note_marks.refused_max], '{}'::bigint[]) AS "coalesce"
             FROM (( SELECT u.last_seq,
-                     (e.change ->> 'clientId'::text) AS client_id,
-                     ((e.change ->> 'id'::text))::bigint AS id,
+                     e."clientId" AS client_id,
+                     e.id,
                      false AS is_refused
                     FROM (parley.update_log u
-                      CROSS JOIN LATERAL json_array_elements(((('['::text || u.body) || ']'::text))::json) e(change))
-                   WHERE ((u.room_no = note_marks.room) AND (u.last_seq > note_marks.after_seq) AND (u.last_seq <= note_marks.to_seq) AND ((e.change -> 'id'::text) IS NOT NULL))
+                      CROSS JOIN LATERAL json_to_recordset(((('['::text || u.body) || ']'::text))::json) e("clientId" text, id bigint))
+                   WHERE ((u.room_no = note_marks.room) AND (u.last_seq > note_marks.after_seq) AND (u.last_seq <= note_marks.to_seq) AND (e.id IS NOT NULL))
                  UNION ALL
                   SELECT u.last_seq,
                      split_part(p.part, '='::text, 1) AS split_part,
