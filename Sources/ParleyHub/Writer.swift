@@ -8,8 +8,8 @@ package protocol WriterDelegate: AnyObject, Sendable {
     /// Durable, to be shown. A `base` is nil when only the log knows the place.
     func applied(_ parts: [(part: WriterQueue.Part, base: Seq?)])
     func settled(_ inputs: [Input], as end: InputEnd)
-    /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others the room has
-    /// told nobody up to `claim`.
+    /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others
+    /// whose claim is `since` or higher the room has told nobody up to `claim`.
     func moved(_ members: Set<ClientID>, of room: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
 }
 
@@ -39,7 +39,7 @@ package final class Writer: Sendable {
     private let loop: any EventLoop
     private let delegate: NIOLockedValueBox<(any WriterDelegate)?> = NIOLockedValueBox(nil)
 
-    /// How long a room that was found locked is left alone.
+    /// How long all rooms that were found locked are left alone, when one is locked still.
     private static let apartPause: Duration = .milliseconds(50)
 
     package init(store: any RoomStore, patience: TimeAmount, rhythm: TimeAmount, loop: any EventLoop, logger: Logger) {

@@ -14,7 +14,7 @@ public struct NodeConfiguration: Sendable {
     public var host = "127.0.0.1"
     /// 0 takes a free one.
     public var port = 8080
-    /// Unique among the nodes that run at the same time.
+    /// For people: nodes tell each other apart without it.
     public var nodeName: String
     public var store = Store.postgres
     public var feed = Feed.notify

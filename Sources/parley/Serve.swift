@@ -22,7 +22,7 @@ struct Serve: AsyncParsableCommand {
     var host: String?
     @Option(help: "Port to listen on; 0 takes a free one (default: 8080).")
     var port: Int?
-    @Option(help: "Name of this node, unique in the cluster (default: the host's name and the process id).")
+    @Option(help: "Name of this node, for people (default: the host's name and the process id).")
     var nodeName: String?
     @Option(help: "Where rooms live: postgres, or memory for one process on its own (default: postgres).")
     var store: NodeConfiguration.Store?
