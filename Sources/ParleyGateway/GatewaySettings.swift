@@ -21,7 +21,7 @@ package struct GatewaySettings: Sendable {
     package var backlogBytesMax = 262_144
     /// Requests of one socket that the store is asked for at the same time; with so many the socket is not read either.
     package var underWayMax = 64
-    /// Signals of one socket that are shown; further ones are dropped.
+    /// Signals of one socket that are shown; of further ones the newest of each kind waits.
     package var signalsPerSecond = 100
     package var signalsAtOnce = 200
     /// How long a client waits for what the database has under way before it is told to come back, or to ask, later.

@@ -52,8 +52,9 @@ final class Session {
     var seats: [RoomID: Seat] = [:]
     /// The memberships that the socket found and that the client has not taken up by a join.
     var unjoined: [RoomID: RoomNumber]
-    /// One more is dropped, as a signal may be.
-    private var signalRate: RateBucket
+    var signalRate: RateBucket
+    /// Those that came too fast, the newest of each kind, by their heads.
+    var heldSignals: [RoomID: [[UInt8]: Signal]] = [:]
     private(set) var hasEnded = false
     /// Requests that wait in all queues.
     private(set) var backlog = 0
@@ -152,8 +153,8 @@ final class Session {
         case .set(let request):
             submit(.set(request.object), set: request.valueSet, id: frame.id, to: request.room)
         case .signal(let room, let key, let payload):
-            guard let subscription = joined(room, id: frame.id), signalRate.take(at: .now()) else { return }
-            shard.signal(Signal(clientID: identity.clientID, key: key, payload: payload), from: subscription)
+            guard let subscription = joined(room, id: frame.id) else { return }
+            show(Signal(clientID: identity.clientID, key: key, payload: payload), in: subscription)
         }
     }
 

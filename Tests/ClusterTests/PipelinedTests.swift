@@ -52,6 +52,21 @@ struct PipelinedTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("of signals that come too fast the last is seen, on every node, and far fewer than all")
+    func signals() async throws {
+        let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 2)
+        let ann = try await TestClient.connect(to: nodes[0])
+        let bob = try await TestClient.connect(to: nodes[1])
+        let room = try await ann.create()
+        for client in [ann, bob] { try await client.join(room) }
+        for number in 1...2_000 {
+            await ann.send(#"{"method":"signal","roomId":"\#(room)","signal":\#(number),"key":"cursor"}"#)
+        }
+        try await bob.expect { $0["signals"]?.array?.contains { $0["signal"]?.int == 2_000 } == true }
+        #expect(await bob.frames.count { $0["method"]?.string == "signal" } < 500)
+        for node in nodes { await node.kill() }
+    }
+
     @Test("a malformed message behind a join is refused in its turn, and another node knows it")
     func malformed() async throws {
         let nodes = try await Design.notify.nodes()
