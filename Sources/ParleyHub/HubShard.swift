@@ -79,7 +79,10 @@ package final class HubShard {
     }
 
     /// The member is enrolled in another history, where claims count anew.
-    package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) { subscription.claim = enrolled.claim }
+    package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) {
+        subscription.claim = enrolled.claim
+        subscription.isRemoved = false
+    }
 
     /// The socket takes more again.
     package func sinkDrained(_ subscription: Subscription) { catchUp(subscription) }

@@ -57,7 +57,8 @@ extension Subscription {
     /// True when the client misses some of it and has no page before it anyway.
     func heard(_ presence: Delivery.Presence) -> Bool {
         guard !isSuspended, wantsPresence, !isLeaving, rosterSeq < presence.to else { return false }
-        if rosterSeq < presence.from || sink.isCongested {
+        // A page that is on its way comes by the same mailbox, hence is made after this was said, and says it too.
+        if rosterSeq < presence.from || sink.isCongested || awaitsPage {
             missedPresence = true
             guard case .live = flow else { return false }
             return true
@@ -121,6 +122,10 @@ extension Subscription {
         guard waits(for: fetch) else { return false }
         flow = .behind(after: seen, fetch: nil)
         return true
+    }
+
+    private var awaitsPage: Bool {
+        if case .behind(_, .some) = flow { true } else { false }
     }
 
     private func waits(for fetch: Fetch) -> Bool {
