@@ -59,8 +59,11 @@ struct PresenceTests {
 
     @Test("who has come back and joins late, within the grace from `connect`, is not told gone with the dead node")
     func joinsLate() async throws {
+        let server = try TestPostgres.makeServer()
+        _ = try await server.start()
+        _ = try await server.createDatabase("late")
         let nodes = try await Design.nodes(
-            of: try await TestPostgres.shared.makeDatabase(), ["--lease-ms", "1000", "--grace-ms", "3000"], count: 2)
+            of: try server.url(database: "late"), ["--lease-ms", "1000", "--grace-ms", "4000"], count: 2)
         let eve = try await TestClient.connect(to: nodes[1])
         let room = try await eve.create()
         try await eve.join(room)
@@ -69,8 +72,10 @@ struct PresenceTests {
         try await ann.join(room)
         try await bob.join(room)
         await nodes[0].kill()
-        // Bob's end shows that the dead node's grace is over; ann came back shortly before, and joins after it.
-        try await Task.sleep(for: .milliseconds(2_500))
+        // Ann comes back when half of the dead node's grace is over, and joins when bob's end shows that all of it is: her own,
+        // counted from then, is not.
+        let halfway = "SELECT bool_or(grace_until < clock_timestamp() + interval '2 s') FROM parley.members"
+        while try await server.query(halfway, database: "late") != "t" { await Task.yield() }
         let again = try await TestClient.connect(to: nodes[1], session: ann.session)
         _ = try await eve.expect { $0["left"]?.array?.isEmpty == false }
         #expect(Self.left(await eve.frames) == [await bob.clientID])
@@ -79,6 +84,7 @@ struct PresenceTests {
         _ = try await eve.changes(of: room, upTo: 1)
         #expect(Self.left(await eve.frames) == [await bob.clientID])
         for node in nodes { await node.kill() }
+        _ = try await server.stop(.immediate)
     }
 
     @Test("all nodes are restarted one after the other under load: nobody is told gone, and nothing is lost")

@@ -62,7 +62,7 @@ struct TakeUpTests {
                 "GET /ws?session=\(session) HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                     + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         }
-        // The kernel has it then, and nobody can ask whether it has.
+        // Time is what this is about: so much later that nodes cannot be wrong about which came first.
         try await Task.sleep(for: .milliseconds(500))
         let newer = try await TestClient.connect(to: nodes[0], session: session)
         await nodes[1].resume()
