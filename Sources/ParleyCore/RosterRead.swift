@@ -1,4 +1,4 @@
-public struct RosterCursor: Sendable, Equatable {
+public struct RosterCursor: Sendable, Hashable {
     public var room: RoomNumber
     public var seq: Int64
     public init(room: RoomNumber, seq: Int64) {

@@ -1,7 +1,7 @@
 internal import ParleyCore
 
-/// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at the same
-/// time, and equal ones once.
+/// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at the
+/// same time.
 struct LogReader: Sendable {
     private let reader: RoomReader
     private let gathering: Gathering<LogCursor, LogRead?>
@@ -12,14 +12,7 @@ struct LogReader: Sendable {
     init(reader: RoomReader) {
         self.reader = reader
         gathering = Gathering(batchMax: Self.batchMax) { cursors throws(StoreError) in
-            var asked: [LogCursor] = []
-            var places: [LogCursor: Int] = [:]
-            for cursor in cursors where places[cursor] == nil {
-                places[cursor] = asked.count
-                asked.append(cursor)
-            }
-            let reads = try await Self.read(asked, by: reader)
-            return cursors.map { cursor in .success(places[cursor].flatMap { reads[$0] }) }
+            try await Self.read(cursors, by: reader).map { .success($0) }
         }
     }
 

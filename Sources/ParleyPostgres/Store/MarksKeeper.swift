@@ -16,7 +16,7 @@ final class MarksKeeper: Sendable {
     private static let bytesMax: Int32 = 1 << 20
     /// Rooms that wait for their turn. One more is left out, until it passes the next multiple.
     private static let waitingMax = 16_384
-    /// Between rooms that were found at the same time others have the connection.
+    /// Of those, how many have their turn together.
     private static let roomsMax = 16
     private static let pause = Duration.milliseconds(250)
 

@@ -7,7 +7,7 @@ struct MarksReader: Sendable {
         var profile: [UInt8]?
     }
 
-    private struct Question: Sendable {
+    private struct Question: Hashable, Sendable {
         var room: RoomNumber
         var session: SessionKey
     }

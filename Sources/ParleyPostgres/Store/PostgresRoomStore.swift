@@ -5,7 +5,8 @@ public import ParleyCore
 /// Rooms in PostgreSQL, shared by all nodes of a cluster.
 ///
 /// Several connections, so that none waits for another's kind of work: one writes batches, one joins and leaves, one
-/// reads, one gives the node's signs of life; another one, opened when it is first needed, waits for rooms that foreign transactions hold, prunes, and notes marks.
+/// reads, one gives the node's signs of life; another one, opened when it is first needed, waits for rooms that foreign
+/// transactions hold, prunes, and notes marks.
 public final class PostgresRoomStore: RoomStore {
     let configuration: StoreConfiguration
     let logger: Logger
@@ -138,7 +139,8 @@ public final class PostgresRoomStore: RoomStore {
     /// or will. It registers anew by itself.
     public func onDeath(_ watcher: @escaping @Sendable () -> Void) { registration.onDeath(watcher) }
 
-    /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have said so.
+    /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have said
+    /// so.
     func onRemoved(_ sink: @escaping @Sendable ([EndedMembership]) -> Void) { removals.withLockedValue { $0 = sink } }
 
     /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.

@@ -67,15 +67,15 @@ enum SnapshotStatement {
             ORDER BY q.ix, u.last_seq
             """)
 
-    /// One for each of `count` questions, in their order; nil where there is no such room.
-    static func readings(_ rows: Rows, count: Int) -> [Reading?] {
+    /// One for each of `count` questions, in their order.
+    static func readings(_ rows: Rows, count: Int) -> [Result<Reading, StoreError>] {
         var readings = [Reading?](repeating: nil, count: count)
         for row in rows {
             let place = Int(row.int4(0)) - 1
             if readings[place] == nil { readings[place] = Reading(first: row) }
             if let run = Reading.run(row) { readings[place]?.runs.append(run) }
         }
-        return readings
+        return readings.map { $0.map { .success($0) } ?? .failure(.roomNotFound) }
     }
 
     /// What both say of a room.

@@ -45,4 +45,38 @@ import Testing
         #expect(answers.count == 2)
         #expect(batches.withLockedValue { $0 } == [[1], answers.map { $0 / 10 }.sorted()])
     }
+
+    @Test("equal questions stand once in the statement, and each who asked is answered")
+    func equal() async throws {
+        let (release, releaser) = AsyncStream<Void>.makeStream()
+        let batches = NIOLockedValueBox<[[Int]]>([])
+        let gathering = Numbers(batchMax: 8) { questions throws(StoreError) in
+            let isFirst = batches.withLockedValue {
+                $0.append(questions.sorted())
+                return $0.count == 1
+            }
+            if isFirst { for await _ in release { break } }
+            return questions.map { $0 == 3 ? .failure(.roomNotFound) : .success($0 * 10) }
+        }
+        async let first = gathering.answer(to: 1)
+        try await waitUntil { batches.withLockedValue { $0 } == [[1]] }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for question in [2, 3, 2, 2, 3] {
+                group.addTask {
+                    do throws(StoreError) {
+                        #expect(try await gathering.answer(to: question) == 20)
+                        #expect(question == 2)
+                    } catch {
+                        #expect(error == .roomNotFound && question == 3)
+                    }
+                }
+            }
+            // All five wait behind the first.
+            try await waitUntil { gathering.waitingCount == 5 }
+            releaser.yield()
+            try await group.waitForAll()
+        }
+        #expect(try await first == 10)
+        #expect(batches.withLockedValue { $0 } == [[1], [2, 3]])
+    }
 }
