@@ -134,7 +134,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         if case .open(let session) = phase { session.membershipEnded(subscription, by: ended) }
     }
 
-    /// The node goes down: the client is not read any more, and finds another node once all that it has sent is settled.
+    /// The node goes down: the client is not read any more, and finds another node once all that it has sent is
+    /// settled.
     func drain(until deadline: NIODeadline) {
         isDraining = true
         pauseReading()
@@ -276,7 +277,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         regulateReading(session)
     }
 
-    /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it costs.
+    /// While replies cannot leave, or too many requests wait, the client is not read: its own pace bounds what it
+    /// costs.
     private func regulateReading(_ session: Session) {
         if isCongested || session.isBacklogFull || isDraining {
             pauseReading()

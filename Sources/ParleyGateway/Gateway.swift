@@ -88,8 +88,8 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere, one after the other and in no
-    /// order, each once what it has sent is settled.
+    /// Takes no more sockets, and tells the clients of those that are open to go on elsewhere, one after the other and
+    /// in no order, each once what it has sent is settled.
     package func drain() {
         let count = state.withLockedValue { state in
             state.isDraining = true

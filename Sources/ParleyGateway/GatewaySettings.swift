@@ -15,8 +15,8 @@ package struct GatewaySettings: Sendable {
     /// Bytes that wait for one client: above the upper bound updates are held back for it, and it is not read, until
     /// fewer than the lower wait.
     package var congestionBytes = 65_536...262_144
-    /// Requests of one socket that wait for earlier ones, or for its session, and their bytes; beyond either the socket is
-    /// not read. One more request may have come by then.
+    /// Requests of one socket that wait for earlier ones, or for its session, and their bytes; beyond either the socket
+    /// is not read. One more request may have come by then.
     package var backlogMax = 128
     package var backlogBytesMax = 262_144
     /// Requests of one socket that the store is asked for at the same time; with so many the socket is not read either.
@@ -26,8 +26,8 @@ package struct GatewaySettings: Sendable {
     package var signalsAtOnce = 200
     /// How long a client waits for what the database has under way before it is told to come back, or to ask, later.
     package var patience: TimeAmount = .seconds(5)
-    /// Over what time the sockets of a node that goes down are closed, so that their clients do not all come to the others at
-    /// once. A node with few sockets takes less: `drainStep` for each.
+    /// Over what time the sockets of a node that goes down are closed, so that their clients do not all come to the
+    /// others at once. A node with few sockets takes less: `drainStep` for each.
     package var drainSpread: TimeAmount = .seconds(2)
     package var drainStep: TimeAmount = .milliseconds(10)
     /// How long what a client has sent may take before its socket is closed all the same.

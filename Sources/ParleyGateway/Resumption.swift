@@ -1,11 +1,12 @@
 import ParleyCore
 import ParleyHub
 
-/// A session on its way to a new socket: what older sockets of this node have under way comes to its end first, then the
-/// store is told.
+/// A session on its way to a new socket: what older sockets of this node have under way comes to its end first, then
+/// the store is told.
 ///
-/// Both go on when the socket ends meanwhile, so that a socket which comes after it can wait for them: what the log says
-/// of the session's ids is final only then, and sockets of one node get their numbers in the order in which they came.
+/// Both go on when the socket ends meanwhile, so that a socket which comes after it can wait for them: what the log
+/// says of the session's ids is final only then, and sockets of one node get their numbers in the order in which they
+/// came.
 struct Resumption: Sendable {
     let session: SessionIdentity
     private let older: Task<SessionDirectory.Places, Never>

@@ -2,8 +2,8 @@ import NIOCore
 import ParleyCore
 import ParleyHub
 
-/// What a member shows for a moment. Too much of it waits, the newest of each kind; so what is shown last is seen, however fast
-/// it came.
+/// What a member shows for a moment. Too much of it waits, the newest of each kind; so what is shown last is seen,
+/// however fast it came.
 extension Session {
     /// Kinds, of all rooms together. One more is dropped.
     private static let heldMax = 64

@@ -6,8 +6,9 @@ import ParleyWire
 
 /// What one client asks for on one socket, and what it is answered. Lives on the socket's event loop.
 ///
-/// Requests of one room are handled in the order in which they came: while one waits for the store (create, join, leave),
-/// the later ones of that room wait in its queue. Messages do not wait for each other; the writer keeps their order.
+/// Requests of one room are handled in the order in which they came: while one waits for the store (create, join,
+/// leave), the later ones of that room wait in its queue. Messages do not wait for each other; the writer keeps their
+/// order.
 final class Session {
     struct Seat {
         var subscription: Subscription?
@@ -102,8 +103,8 @@ final class Session {
         }
     }
 
-    /// The frame was no request: says so, and settles the id if it would have been one that is applied at most once; that
-    /// in its turn, for the ids of a room rise.
+    /// The frame was no request: says so, and settles the id if it would have been one that is applied at most once;
+    /// that in its turn, for the ids of a room rise.
     func received(_ rejection: FrameRejection, bytes: Int) {
         if rejection.settlesID, let room = rejection.roomID.flatMap(RoomID.init), seats[room]?.isBusy == true {
             wait(.rejection(rejection), for: room, bytes: bytes)
@@ -217,8 +218,8 @@ final class Session {
         backlogShrank()
     }
 
-    /// Does something away from the loop and comes back to it with the result; `orElse` takes the result when the socket
-    /// has ended meanwhile.
+    /// Does something away from the loop and comes back to it with the result; `orElse` takes the result when the
+    /// socket has ended meanwhile.
     func perform<Value: Sendable>(
         _ work: @escaping @Sendable (Hub) async throws(StoreError) -> Value,
         then: @escaping (Session, Result<Value, StoreError>) -> Void,

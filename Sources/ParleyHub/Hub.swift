@@ -5,8 +5,8 @@ package import ParleyCore
 
 /// All rooms of this node: brings together the store, the writer, the reader and the shards, one for each event loop.
 ///
-/// A room has its home on one loop; its members' sockets may be on all of them. What the home says goes to each loop that
-/// has members, in order, and there to each socket.
+/// A room has its home on one loop; its members' sockets may be on all of them. What the home says goes to each loop
+/// that has members, in order, and there to each socket.
 package final class Hub: Sendable {
     package let settings: HubSettings
     package let store: any RoomStore

@@ -103,7 +103,8 @@ package final class HubShard {
         hub.signalPost.add(signal, to: subscription.room)
     }
 
-    /// A member's request was refused without being looked at further: settles its id, unless that belongs to another one.
+    /// A member's request was refused without being looked at further: settles its id, unless that belongs to another
+    /// one.
     package func refuse(_ id: Int64, of subscription: Subscription) {
         guard subscription.ledger.malformed(id) else { return }
         hub.writer.refuse(id, of: subscription.clientID, on: subscription.id)

@@ -7,8 +7,8 @@ package import ParleyCore
 /// read is under way becomes the next one. What a read that failed was to bring is wanted still.
 package final class Reader: Sendable {
     package protocol Delegate: AnyObject, Sendable {
-        /// Every room that was asked for is named in one of these once a read has succeeded: with what was read, or without,
-        /// when there was nothing.
+        /// Every room that was asked for is named in one of these once a read has succeeded: with what was read, or
+        /// without, when there was nothing.
         func readLog(_ rooms: [RoomNumber], found: [LogRead])
         func readRosters(_ rooms: [RoomNumber], found: [RosterRead])
     }

@@ -1,10 +1,10 @@
 import NIOCore
 
 /// Spaces out what costs the same however much it carries: the first at once, the following no more often than the
-/// interval, from start to start, and each followed by a rest twice as long as it took. A transaction, a notification and a
-/// read cost everybody far more than what one message adds to them; so under load they are few and full, while a quiet node
-/// waits for nothing. The rest lets machines at their limit recover: what takes long because all are busy happens less
-/// often, and carries more.
+/// interval, from start to start, and each followed by a rest twice as long as it took. A transaction, a notification
+/// and a read cost everybody far more than what one message adds to them; so under load they are few and full, while a
+/// quiet node waits for nothing. The rest lets machines at their limit recover: what takes long because all are busy
+/// happens less often, and carries more.
 struct Rhythm {
     private static let restShare: Int64 = 2
     /// The longest rest, in intervals: what takes long because the database is far away loses no more than this by it.

@@ -69,7 +69,8 @@ extension Subscription {
         return false
     }
 
-    /// These members of the room are on other nodes; for the others whose claim is `since` or higher this is the claim now.
+    /// These members of the room are on other nodes; for the others whose claim is `since` or higher this is the claim
+    /// now.
     func moved(_ members: Set<ClientID>, since: Int64, claim: Int64) {
         guard self.claim < claim else { return }
         if members.contains(clientID) {
@@ -81,8 +82,8 @@ extension Subscription {
 
     // MARK: - Pages
 
-    /// What to ask for now; nil when the client has everything, gets it anyway, or takes nothing. `loop`: the one on which
-    /// the subscription lives.
+    /// What to ask for now; nil when the client has everything, gets it anyway, or takes nothing. `loop`: the one on
+    /// which the subscription lives.
     func startFetch(loop: Int) -> Fetch? {
         guard let seq = needsPage, !sink.isCongested else { return nil }
         lastFetch += 1
@@ -98,8 +99,8 @@ extension Subscription {
         guard waits(for: page.fetch) else { return false }
         backoff.reset()
         for frame in page.frames { sink.send(frame) }
-        // What was held back before the page came was said before the page was made. A page of members may have taken the
-        // client further back than this one begins.
+        // What was held back before the page came was said before the page was made. A page of members may have taken
+        // the client further back than this one begins.
         if let rosterSeq = page.rosterSeq, let known = page.fetch.rosterSeq, known <= self.rosterSeq {
             self.rosterSeq = max(self.rosterSeq, rosterSeq)
             missedPresence = page.hasMorePresence
@@ -112,7 +113,8 @@ extension Subscription {
     func received(resetTo seq: Seq, rosterSeq: Int64, _ frame: ByteBuffer, for fetch: Fetch) -> Bool {
         guard waits(for: fetch) else { return false }
         sink.send(frame)
-        // The frame may be older than what the client has heard of the roster meanwhile; the next page makes up for that.
+        // The frame may be older than what the client has heard of the roster meanwhile; the next page makes up for
+        // that.
         resume(after: seq, rosterSeq: rosterSeq)
         return true
     }

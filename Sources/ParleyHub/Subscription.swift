@@ -32,8 +32,8 @@ package final class Subscription {
         case suspended(after: Seq?)
         /// Gets what the room broadcasts. `after`: what the client has.
         case live(after: Seq)
-        /// Is being caught up from `after`, page by page, as fast as the socket takes it. `fetch`: the page that is under
-        /// way; an answer to any other has been overtaken by a join.
+        /// Is being caught up from `after`, page by page, as fast as the socket takes it. `fetch`: the page that is
+        /// under way; an answer to any other has been overtaken by a join.
         case behind(after: Seq, fetch: Fetch?)
     }
 

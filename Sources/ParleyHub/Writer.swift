@@ -13,9 +13,9 @@ package protocol WriterDelegate: AnyObject, Sendable {
     func moved(_ members: Set<ClientID>, of room: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
 }
 
-/// Adaptive group commit. With no transaction in flight or just begun, what comes is written at once; what comes meanwhile
-/// is written together by the next one. So a quiet room waits for nothing, and under load the number of transactions stays
-/// small while their size grows.
+/// Adaptive group commit. With no transaction in flight or just begun, what comes is written at once; what comes
+/// meanwhile is written together by the next one. So a quiet room waits for nothing, and under load the number of
+/// transactions stays small while their size grows.
 package final class Writer: Sendable {
     private struct State {
         var machine = WriterMachine()
@@ -73,8 +73,8 @@ package final class Writer: Sendable {
     /// The loops of these members have heard of what was given up. Once for each answer that gave something up.
     func readmit(_ subscriptions: Set<SubscriptionID>) { mutate { $0.readmit(subscriptions) } }
 
-    /// Takes out what the subscriptions have waiting. When this returns, nothing that they sent can be applied any more:
-    /// what the log says of them is final, as far as this node goes.
+    /// Takes out what the subscriptions have waiting. When this returns, nothing that they sent can be applied any
+    /// more: what the log says of them is final, as far as this node goes.
     package func evict(_ subscriptions: Set<SubscriptionID>, from rooms: [RoomNumber]) async {
         await withCheckedContinuation { continuation in
             let done = state.withLockedValue { state in

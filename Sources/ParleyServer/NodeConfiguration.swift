@@ -9,7 +9,8 @@ public struct NodeConfiguration: Sendable {
 
     /// A libpq connection string, URI or keywords; TLS and several hosts as libpq gives them.
     public var databaseURL: String?
-    /// The same database by a way that passes notifications on, when `databaseURL` goes by a pooler in transaction mode.
+    /// The same database by a way that passes notifications on, when `databaseURL` goes by a pooler in transaction
+    /// mode.
     public var listenURL: String?
     public var host = "127.0.0.1"
     /// 0 takes a free one.

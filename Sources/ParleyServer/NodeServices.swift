@@ -4,8 +4,8 @@ import ParleyGateway
 import ParleyHub
 import ServiceLifecycle
 
-/// The loops of the hub and of the gateway, and the feed, for as long as the node runs. They go on through a graceful shutdown, so that what
-/// clients have sent is written and delivered, and end with the services above them.
+/// The loops of the hub and of the gateway, and the feed, for as long as the node runs. They go on through a graceful
+/// shutdown, so that what clients have sent is written and delivered, and end with the services above them.
 struct HubService: Service {
     let hub: Hub
     let gateway: Gateway
@@ -27,8 +27,8 @@ struct HubService: Service {
     }
 }
 
-/// At the graceful shutdown, tells the clients to go on elsewhere and gives their sockets time to close, and what they have
-/// sent time to be written.
+/// At the graceful shutdown, tells the clients to go on elsewhere and gives their sockets time to close, and what they
+/// have sent time to be written.
 struct DrainService: Service {
     let gateway: Gateway
     let time: Duration

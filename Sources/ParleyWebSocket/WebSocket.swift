@@ -75,8 +75,8 @@ public final class WebSocket {
     /// whoever sends bounds what waits.
     public var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    /// For how long the kernel has had the newest bytes of the peer: more than they were known here when the process was paused.
-    /// Zero where the system does not say.
+    /// For how long the kernel has had the newest bytes of the peer: more than they were known here when the process
+    /// was paused. Zero where the system does not say.
     public var newestBytesAge: TimeAmount {
         var age = TimeAmount.zero
         #if os(Linux)

@@ -72,8 +72,8 @@ struct PresenceTests {
         try await ann.join(room)
         try await bob.join(room)
         await nodes[0].kill()
-        // Ann comes back when half of the dead node's grace is over, and joins when bob's end shows that all of it is: her own,
-        // counted from then, is not.
+        // Ann comes back when half of the dead node's grace is over, and joins when bob's end shows that all of it is:
+        // her own, counted from then, is not.
         let halfway = "SELECT bool_or(grace_until < clock_timestamp() + interval '2 s') FROM parley.members"
         while try await server.query(halfway, database: "late") != "t" { await Task.yield() }
         let again = try await TestClient.connect(to: nodes[1], session: ann.session)

@@ -1,8 +1,8 @@
 -- older nodes: stop
 --
--- Who has come back to a living node, and has not joined its rooms again yet, does not leave with the dead one: the living
--- node sees to it that what is not joined ends. And a socket that was opened before the one that goes on comes too late, also
--- when its node could not say so earlier.
+-- Who has come back to a living node, and has not joined its rooms again yet, does not leave with the dead one: the
+-- living node sees to it that what is not joined ends. And a socket that was opened before the one that goes on comes
+-- too late, also when its node could not say so earlier.
 
 ALTER TABLE parley.session ADD COLUMN opened_ms bigint NOT NULL DEFAULT 0;
 
@@ -39,10 +39,10 @@ BEGIN
 
     -- In the order of the keys, as everybody who locks or inserts several sessions has it.
     PERFORM FROM parley.session s WHERE s.session_key = ANY (session_keys) ORDER BY s.session_key FOR NO KEY UPDATE;
-    -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on, was given
-    -- up by that client and comes late: a node that was paused, or a network, had kept it. So does who was opened before the one
-    -- that goes on, as far as their nodes know the database's clock; but not by more than a request takes, for that would
-    -- rather be a clock that was set back.
+    -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on,
+    -- was given up by that client and comes late: a node that was paused, or a network, had kept it. So does who was
+    -- opened before the one that goes on, as far as their nodes know the database's clock; but not by more than a
+    -- request takes, for that would rather be a clock that was set back.
     stale := ARRAY(
         SELECT q.key
         FROM unnest(session_keys, shown_nos, opened_to_ms) q(key, shown, opened)
@@ -107,8 +107,8 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Who holds the node's row clears it; the others look for another one. One of which only those are left who may join
-    -- again elsewhere waits for them, and keeps nobody from clearing the next.
+    -- Who holds the node's row clears it; the others look for another one. One of which only those are left who may
+    -- join again elsewhere waits for them, and keeps nobody from clearing the next.
     SELECT n.node_no INTO dead
     FROM parley.node n
     WHERE n.dead_at + n.grace_ms * interval '1 ms' < clock_timestamp() AND n.cleared_at IS NULL
@@ -173,8 +173,9 @@ COMMENT ON FUNCTION parley.is_elsewhere IS
 
 -- Marks of members, now and then ------------------------------------------------------------------------------------
 --
--- Who comes back learns from the log which of its ids were settled. So that this costs the same however long the log is, what it
--- says of all members of a room is noted every thousand changes or so, and only what came after that is read.
+-- Who comes back learns from the log which of its ids were settled. So that this costs the same however long the log
+-- is, what it says of all members of a room is noted every thousand changes or so, and only what came after that is
+-- read.
 
 CREATE TABLE parley.mark_checkpoint (
     room_no bigint NOT NULL,

@@ -629,8 +629,8 @@ BEGIN
 
     FOREACH number IN ARRAY locked LOOP
         EXIT WHEN chunks_left <= 0 OR bytes_left <= 0;
-        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the room waits
-        -- for the next time, and its writers for nobody.
+        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the
+        -- room waits for the next time, and its writers for nobody.
         PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM parley.mark_checkpoint c WHERE c.room_no = number);
         moment := clock_timestamp();

@@ -68,7 +68,8 @@ struct LinkMachine: Sendable {
         heard(&out)
     }
 
-    /// Any frame is a sign of life; one behind `connect` says that the node works, so that the next trouble is a new one.
+    /// Any frame is a sign of life; one behind `connect` says that the node works, so that the next trouble is a new
+    /// one.
     mutating func worked() { attempts = 0 }
 
     mutating func heard(_ out: inout [ClientAction]) {

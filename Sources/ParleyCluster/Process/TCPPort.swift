@@ -72,7 +72,8 @@ public enum TCPPort {
         guard port == 0 else { return port }
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // The kernel writes no more than `length` bytes, which is what the variable has; see `withLoopback` for the view.
+        // The kernel writes no more than `length` bytes, which is what the variable has; see `withLoopback` for the
+        // view.
         let isNamed = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(number, $0, &length) == 0 }
         }

@@ -135,8 +135,8 @@ struct Pipeline {
 
     /// What to send now, one job at a time; nil when nothing waits or the server has enough.
     mutating func nextDispatch() -> Dispatch? {
-        // A pooler that sees a Sync answered may give the backend to somebody else although a part of the next job has gone
-        // there already; the rest of that job then runs on another backend, without its settings or not at all.
+        // A pooler that sees a Sync answered may give the backend to somebody else although a part of the next job has
+        // gone there already; the rest of that job then runs on another backend, without its settings or not at all.
         let inFlightMax = isPooled ? 1 : inFlightMax
         guard generation != nil, inFlight.count < inFlightMax, let job = queue.popFirst() else { return nil }
         let isRepeated = repeated.contains(job.id)

@@ -1,7 +1,8 @@
 /// Finds out that a batch of another node was committed but not announced. Pure: it is told the time.
 ///
-/// Batches of a writer are numbered without gaps, announced at once, in one notification or several, and named by every heartbeat. So
-/// a number that is committed, or skipped, and not announced within the grace, was lost with the node that wrote it.
+/// Batches of a writer are numbered without gaps, announced at once, in one notification or several, and named by every
+/// heartbeat. So a number that is committed, or skipped, and not announced within the grace, was lost with the node
+/// that wrote it.
 struct BatchWatch {
     typealias Instant = ContinuousClock.Instant
 

@@ -1,5 +1,5 @@
-/// When many come at once, more come meanwhile: a statement for many is followed by a rest, so that the next one is for all of
-/// them. Who comes alone never waits.
+/// When many come at once, more come meanwhile: a statement for many is followed by a rest, so that the next one is for
+/// all of them. Who comes alone never waits.
 enum Crowd {
     /// So many in one statement are a crowd.
     private static let sizeMin = 8

@@ -1,6 +1,7 @@
 internal import NIOConcurrencyHelpers
 
-/// What the database's clock shows, reckoned from heartbeats: the one clock that all nodes can tell each other times by.
+/// What the database's clock shows, reckoned from heartbeats: the one clock that all nodes can tell each other times
+/// by.
 final class DatabaseClock: Sendable {
     typealias Instant = ContinuousClock.Instant
 

@@ -2,8 +2,8 @@ internal import DequeModule
 internal import NIOConcurrencyHelpers
 internal import ParleyCore
 
-/// Questions that are answered together: all who ask while one statement is under way share the next one, in which equal
-/// questions stand once. When `lengthMax` wait already, one more is `unavailable` at once.
+/// Questions that are answered together: all who ask while one statement is under way share the next one, in which
+/// equal questions stand once. When `lengthMax` wait already, one more is `unavailable` at once.
 final class Gathering<Question: Hashable & Sendable, Answer: Sendable>: Sendable {
     typealias Outcome = Result<Answer, StoreError>
 

@@ -123,8 +123,8 @@ final class Heartbeat: Sendable {
         max(configuration.lease - configuration.heartbeatEvery * 3 / 2, configuration.lease / 2)
     }
 
-    /// Skips rows that a batch holds at this moment, which renews the lease itself, and those that one has just renewed.
-    /// Others are told of for a minute after they fell silent: their last batch may not have been announced.
+    /// Skips rows that a batch holds at this moment, which renews the lease itself, and those that one has just
+    /// renewed. Others are told of for a minute after they fell silent: their last batch may not have been announced.
     private static let statement = Statement(
         name: "heartbeat",
         sql: """

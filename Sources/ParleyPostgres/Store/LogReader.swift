@@ -1,7 +1,7 @@
 internal import ParleyCore
 
-/// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at the
-/// same time.
+/// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at
+/// the same time.
 struct LogReader: Sendable {
     private let reader: RoomReader
     private let gathering: Gathering<LogCursor, LogRead?>

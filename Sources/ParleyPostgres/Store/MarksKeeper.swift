@@ -2,8 +2,8 @@ internal import Logging
 internal import NIOConcurrencyHelpers
 internal import ParleyCore
 
-/// Sees to it that what the log says of the ids of members is noted now and then, so that who comes back reads a short part of
-/// it, however long it is.
+/// Sees to it that what the log says of the ids of members is noted now and then, so that who comes back reads a short
+/// part of it, however long it is.
 ///
 /// Every node has one, for the rooms that it writes. Of several nodes that write the same room, the first one does it.
 final class MarksKeeper: Sendable {

@@ -1,7 +1,7 @@
 internal import ParleyCore
 
-/// Learns from the log which ids of a member were settled: from what `MarksKeeper` has noted of it, and from what came since. The
-/// log is the record of what was applied; there is no other.
+/// Learns from the log which ids of a member were settled: from what `MarksKeeper` has noted of it, and from what came
+/// since. The log is the record of what was applied; there is no other.
 enum MarksStatement {
     /// For members named by room and session, in any number.
     static let ofMembers = Statement(
@@ -31,8 +31,8 @@ enum MarksStatement {
             """)
 
     /// From the newest chunk backwards to the first that holds a change of the client with an id; ids rise, so that it
-    /// holds the highest. Looking for the text finds few other chunks, since nodes write the head of each change in just
-    /// this form; but a payload may hold the same text, so that only the changes of a chunk decide.
+    /// holds the highest. Looking for the text finds few other chunks, since nodes write the head of each change in
+    /// just this form; but a payload may hold the same text, so that only the changes of a chunk decide.
     private static let marks = """
         LEFT JOIN LATERAL (
             SELECT hit.id

@@ -24,8 +24,8 @@ extension MemberDesk {
 
     func run(_ all: [TakeUpRequest]) async {
         do throws(PostgresError) {
-            // What may take long comes first: a node that was paused has to register anew, and hears meanwhile which of its
-            // sockets are gone.
+            // What may take long comes first: a node that was paused has to register anew, and hears meanwhile which of
+            // its sockets are gone.
             _ = try await seat.take(until: all.map(\.deadline).min() ?? .now)
         } catch {
             for request in all { request.answer(.failure(StoreError(error))) }

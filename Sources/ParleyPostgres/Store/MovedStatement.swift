@@ -1,6 +1,7 @@
 internal import ParleyCore
 
-/// Which members of a room other nodes have taken over since a claim, or SQL has removed, and the claim up to which that is all.
+/// Which members of a room other nodes have taken over since a claim, or SQL has removed, and the claim up to which
+/// that is all.
 enum MovedStatement {
     /// One snapshot: the claim of a room and its members' nodes change in the same transaction.
     static let statement = Statement(

@@ -117,8 +117,8 @@ public final class PostgresRoomStore: RoomStore {
         upkeep.withLockedValue { $0 = tasks }
     }
 
-    /// A promoted or restored server may lack what was committed last, and give its numbers again: no older connection is
-    /// used any more, nor anything that this process knows by number.
+    /// A promoted or restored server may lack what was committed last, and give its numbers again: no older connection
+    /// is used any more, nor anything that this process knows by number.
     private func followHistory() async {
         for await _ in historyChanges {
             logger.warning("the database goes on with another history: a standby was promoted, or a backup restored")
@@ -135,12 +135,12 @@ public final class PostgresRoomStore: RoomStore {
         historyWatcher.withLockedValue { $0 = watcher }
     }
 
-    /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members leave,
-    /// or will. It registers anew by itself.
+    /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members
+    /// leave, or will. It registers anew by itself.
     public func onDeath(_ watcher: @escaping @Sendable () -> Void) { registration.onDeath(watcher) }
 
-    /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have said
-    /// so.
+    /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have
+    /// said so.
     func onRemoved(_ sink: @escaping @Sendable ([EndedMembership]) -> Void) { removals.withLockedValue { $0 = sink } }
 
     /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.

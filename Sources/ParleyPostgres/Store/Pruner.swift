@@ -1,11 +1,11 @@
 internal import Logging
 internal import ParleyCore
 
-/// Prunes the log of rooms that are to keep only a part of it, and drops what is over as a whole: rooms that were closed a day
-/// ago, and keys with which SQL has published.
+/// Prunes the log of rooms that are to keep only a part of it, and drops what is over as a whole: rooms that were
+/// closed a day ago, and keys with which SQL has published.
 ///
-/// Every node has one. A lock in the database lets one work at a time; which rooms are due stands in their rows, so that
-/// looking costs next to nothing when there is nothing to do.
+/// Every node has one. A lock in the database lets one work at a time; which rooms are due stands in their rows, so
+/// that looking costs next to nothing when there is nothing to do.
 final class Pruner: Sendable {
     /// What one statement has done.
     struct Round: Equatable, Sendable {

@@ -1,7 +1,7 @@
 internal import ParleyCore
 
-/// Reads rooms for those who join them, all who come at the same time together: what a storm of joins asks of the database
-/// depends on the rooms, not on the clients.
+/// Reads rooms for those who join them, all who come at the same time together: what a storm of joins asks of the
+/// database depends on the rooms, not on the clients.
 struct SnapshotReader: Sendable {
     typealias Reading = SnapshotStatement.Reading
 

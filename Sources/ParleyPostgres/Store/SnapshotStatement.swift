@@ -1,6 +1,7 @@
 internal import ParleyCore
 
-/// The heads of rooms and a part of each one's log, all in one snapshot. Every row begins with the place of its question.
+/// The heads of rooms and a part of each one's log, all in one snapshot. Every row begins with the place of its
+/// question.
 enum SnapshotStatement {
     /// Bytes of one answer, about: a question's own share is smaller when there are many.
     static let bytesTogetherMax = 16 << 20
@@ -8,8 +9,8 @@ enum SnapshotStatement {
     /// Rows of the log that a snapshot after a place reads at most. What is left comes as updates.
     static let rowsMax: Int32 = 4_096
 
-    /// The newest changes: rows from the newest backwards until there are enough changes or bytes; the last row may have
-    /// more than is wanted. The lengths are known without unpacking the bodies.
+    /// The newest changes: rows from the newest backwards until there are enough changes or bytes; the last row may
+    /// have more than is wanted. The lengths are known without unpacking the bodies.
     static let recent = Statement(
         name: "snapshot-recent",
         sql: """

@@ -14,7 +14,8 @@ struct TakeUpRequest: Sendable {
 
     let session: SessionIdentity
     let shown: Int64?
-    /// Between what times the socket was opened, by the database's clock, milliseconds since 1970; nil when that is not known.
+    /// Between what times the socket was opened, by the database's clock, milliseconds since 1970; nil when that is not
+    /// known.
     let openedMs: ClosedRange<Int64>?
     let endedWithin: Duration?
     let isWanted: @Sendable () -> Bool

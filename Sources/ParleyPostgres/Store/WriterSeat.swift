@@ -93,8 +93,8 @@ final class WriterSeat: Sendable {
         }
     }
 
-    /// The row no longer takes batches of this term: it was declared dead, or is gone, or another caller has taken it over
-    /// on this connection, whose term is the one to go on with.
+    /// The row no longer takes batches of this term: it was declared dead, or is gone, or another caller has taken it
+    /// over on this connection, whose term is the one to go on with.
     func fenced(_ past: Term) async throws(PostgresError) {
         let isOver = term.withLockedValue { term in
             guard term?.isTheSameTerm(as: past) ?? true else { return false }

@@ -2,8 +2,9 @@ import Logging
 import ParleyCore
 import ParleyPostgres
 
-/// What exactly-once costs in the database: batches as a node writes them, beside batches of the same rooms and messages
-/// without ids, without the fence and without claims. One after the other, in turns, so that both meet the same machine.
+/// What exactly-once costs in the database: batches as a node writes them, beside batches of the same rooms and
+/// messages without ids, without the fence and without claims. One after the other, in turns, so that both meet the
+/// same machine.
 struct SafeguardRun: Sendable {
     static let roundsEach = 5
     private static let patience = Duration.seconds(10)

@@ -2,8 +2,8 @@ import Foundation
 import Histogram
 import ParleyClient
 
-/// What happens when a node dies on which many clients are: how long until each is back in its room on another node, and has
-/// said something there that is durable.
+/// What happens when a node dies on which many clients are: how long until each is back in its room on another node,
+/// and has said something there that is durable.
 struct StormRun: Sendable {
     /// Clients that connect at the same time, before the storm.
     private static let connectingMax = 64

@@ -3,8 +3,9 @@ import Testing
 
 @testable import ParleyPostgres
 
-/// Exit tests: a process of its own for each. Once there is one, a thread of the test library waits for any child of the process,
-/// and does not rest while one that others have started has ended and is not reaped. So they run only when asked for, alone.
+/// Exit tests: a process of its own for each. Once there is one, a thread of the test library waits for any child of
+/// the process, and does not rest while one that others have started has ended and is not reaped. So they run only when
+/// asked for, alone.
 @Suite("Errors of the program", .enabled(if: ProcessInfo.processInfo.environment["PARLEY_EXIT_TESTS"] != nil))
 struct ProgramErrorTests {
     @Test("an array of two dimensions stops the program instead of being read as one")
