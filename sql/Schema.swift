@@ -8,7 +8,8 @@ public enum Schema {
         Migration(number: 4, name: "values", script: PackageResources._004_values_sql),
         Migration(number: 5, name: "retention", script: PackageResources._005_retention_sql),
         Migration(number: 6, name: "presence", script: PackageResources._006_presence_sql),
-        Migration(number: 7, name: "sql_api", script: PackageResources._007_sql_api_sql),
+        Migration(number: 7, name: "marks", script: PackageResources._007_marks_sql),
+        Migration(number: 8, name: "sql_api", script: PackageResources._008_sql_api_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

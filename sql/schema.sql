@@ -380,8 +380,8 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Who holds the node's row clears it; the others look for another one. One of which only those are left who may join
-    -- again elsewhere waits for them, and keeps nobody from clearing the next.
+    -- Who holds the node's row clears it; the others look for another one. One of which only those are left who may
+    -- join again elsewhere waits for them, and keeps nobody from clearing the next.
     SELECT n.node_no INTO dead
     FROM parley.node n
     WHERE n.dead_at + n.grace_ms * interval '1 ms' < clock_timestamp() AND n.cleared_at IS NULL
@@ -886,8 +886,8 @@ BEGIN
 
     FOREACH number IN ARRAY locked LOOP
         EXIT WHEN chunks_left <= 0 OR bytes_left <= 0;
-        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the room waits
-        -- for the next time, and its writers for nobody.
+        -- Who keeps the marks of the room at this moment has its checkpoint, and writes the same rows of members: the
+        -- room waits for the next time, and its writers for nobody.
         PERFORM FROM parley.mark_checkpoint c WHERE c.room_no = number FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM parley.mark_checkpoint c WHERE c.room_no = number);
         moment := clock_timestamp();
@@ -1310,10 +1310,10 @@ BEGIN
 
     -- In the order of the keys, as everybody who locks or inserts several sessions has it.
     PERFORM FROM parley.session s WHERE s.session_key = ANY (session_keys) ORDER BY s.session_key FOR NO KEY UPDATE;
-    -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on, was given
-    -- up by that client and comes late: a node that was paused, or a network, had kept it. So does who was opened before the one
-    -- that goes on, as far as their nodes know the database's clock; but not by more than a request takes, for that would
-    -- rather be a clock that was set back.
+    -- Who shows the token of an earlier socket, while a later one whose client is known to have heard of it goes on,
+    -- was given up by that client and comes late: a node that was paused, or a network, had kept it. So does who was
+    -- opened before the one that goes on, as far as their nodes know the database's clock; but not by more than a
+    -- request takes, for that would rather be a clock that was set back.
     stale := ARRAY(
         SELECT q.key
         FROM unnest(session_keys, shown_nos, opened_to_ms) q(key, shown, opened)
