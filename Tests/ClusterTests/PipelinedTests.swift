@@ -14,6 +14,32 @@ struct PipelinedTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("the limit of rooms is of the session: who comes back and has joined none of them anew gets no further ones")
+    func limit() async throws {
+        let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 1)
+        let ann = try await TestClient.connect(to: nodes[0])
+        let max = try #require(await ann.hello["limits"]?["rooms"]?.int)
+        for number in 0...max {
+            await ann.send(#"{"method":"create","roomId":"room-\#(number)"}"#)
+            if number < max { await ann.send(#"{"method":"join","id":\#(number + 1),"roomId":"room-\#(number)"}"#) }
+        }
+        var joined: Set<Int> = []
+        while joined.count < max {
+            joined.insert(
+                try await ann.expect { $0["method"]?.string == "join" && $0["state"] != nil }["id"]?.int ?? -1)
+        }
+        await ann.drop()
+        let again = try await TestClient.connect(to: nodes[0], session: ann.session)
+        #expect(await again.hello["rooms"]?.array?.count == max)
+        await again.send(#"{"method":"join","id":1,"roomId":"room-\#(max)"}"#)
+        #expect(try await again.expect { $0["method"]?.string == "error" }["code"]?.string == "forbidden")
+        try await again.join("room-0")
+        await again.send(#"{"method":"leave","id":3,"roomId":"room-0"}"#)
+        _ = try await again.expect { $0["reason"]?.string == "left" }
+        try await again.join("room-\(max)")
+        for node in nodes { await node.kill() }
+    }
+
     @Test("who leaves hears of it by its reply alone", arguments: [Design.memory, .notify])
     func leaves(design: Design) async throws {
         let nodes = try await design.nodes()

@@ -154,4 +154,37 @@ struct AdministrationTests {
             try await database.run("DROP OWNED BY \(role); DROP ROLE \(role)")
         }
     }
+
+    @Test("nodes drop rooms that were closed a day ago, a part at a time, and keys that are over; nothing younger")
+    func dropOver() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.withStore(adjust: { $0.pruneEvery = .seconds(3_600) }) { store in
+                store.detour.start()
+                try await database.makeRooms("old", "young", "open")
+                for room in ["old", "young", "open"] {
+                    try await database.query(
+                        """
+                        SELECT count(parley.publish('\(room)', to_json(n), key => 'k' || n))
+                        FROM generate_series(1, 600) n
+                        """)
+                }
+                try await database.query("SELECT parley.close_room('old'), parley.close_room('young')")
+                #expect(try await !store.pruner.dropOver(), "nothing is over")
+                try await database.run(
+                    """
+                    UPDATE parley.room SET closed_at = now() - interval '25 h' WHERE room_id = 'old';
+                    UPDATE parley.idempotency k SET kept_until = now() - interval '1 s'
+                    FROM parley.room r WHERE r.room_no = k.room_no AND r.room_id = 'open' AND k.key <> 'k7'
+                    """)
+                var rounds = 0
+                while try await store.pruner.dropOver() { rounds += 1 }
+                #expect(rounds > 1, "a bounded part in each")
+                #expect(try await database.number("SELECT count(*) FROM parley.room WHERE room_id = 'old'") == 0)
+                #expect(try await database.number("SELECT count(*) FROM parley.update_log") == 1_200)
+                #expect(try await database.number("SELECT count(*) FROM parley.idempotency") == 601)
+                #expect(try await database.text("SELECT parley.create_room('old')") == "old", "its id is free again")
+                #expect(try await database.query("SELECT parley.publish('open', '7', key => 'k7')").first?.int8(0) == 7)
+            }
+        }
+    }
 }
