@@ -7,18 +7,20 @@ internal import ParleyCore
 ///
 /// Every node has one, for the rooms that it writes. Of several nodes that write the same room, the first one does it.
 final class MarksKeeper: Sendable {
-    /// A room's turn has come when it passes a multiple of this.
+    /// A room's turn comes every so many changes.
     static let step: Seq = 1_024
     /// Less has come since another node did it.
     private static let changesMin: Int32 = 512
     /// Of a room, in one statement; the last chunk may go beyond the bytes.
     private static let chunksMax: Int32 = 2_048
     private static let bytesMax: Int32 = 1 << 20
-    /// Rooms that wait for their turn. One more is left out, until it passes the next multiple.
+    /// Rooms that wait for their turn. One more is left out until the next time.
     private static let waitingMax = 16_384
     /// Of those, how many have their turn together.
     private static let roomsMax = 16
     private static let pause = Duration.milliseconds(250)
+    /// Rest after a room, in times of what it took.
+    private static let restShare = 4
 
     private let connection: PostgresConnection
     private let logger: Logger
@@ -32,7 +34,14 @@ final class MarksKeeper: Sendable {
 
     /// The room has got changes: `count` of them behind `base`.
     func applied(_ count: Int, to room: RoomNumber, after base: Seq) {
-        if base / Self.step != (base + Seq(count)) / Self.step { keepSoon(room) }
+        let phase = Self.phase(of: room)
+        if (base + phase) / Self.step != (base + Seq(count) + phase) / Self.step { keepSoon(room) }
+    }
+
+    /// Rooms that are equally busy have their turns at different times.
+    static func phase(of room: RoomNumber) -> Seq {
+        // The golden ratio spreads numbers that follow each other as evenly as any.
+        Seq((UInt64(bitPattern: room.value) &* 0x9E37_79B9_7F4A_7C15) >> 54)
     }
 
     /// Somebody had to read so many changes.
@@ -58,6 +67,7 @@ final class MarksKeeper: Sendable {
             guard !rooms.isEmpty else { continue }
             connection.start()
             for room in rooms {
+                let start = ContinuousClock.now
                 do throws(PostgresError) {
                     while try await keep(room), !Task.isCancelled {}
                 } catch {
@@ -65,6 +75,8 @@ final class MarksKeeper: Sendable {
                     logger.debug("could not note the marks of members", metadata: ["error": "\(error)"])
                     keepSoon(room)
                 }
+                // So that clients have the database for most of the time, whatever this takes.
+                do { try await Task.sleep(for: (.now - start) * Self.restShare) } catch { return }
             }
         }
     }
