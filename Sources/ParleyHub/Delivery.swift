@@ -36,10 +36,17 @@ enum Delivery: Sendable {
         var to: Seq
         /// From here on the broadcasts continue it.
         var isAll: Bool
-        /// With these frames the client knows the roster up to this place; nil when they do not speak of it.
-        var rosterSeq: Int64?
-        /// The client is missing more of the roster than that.
-        var hasMorePresence = false
-        var frames: [ByteBuffer]
+        /// nil when the page does not speak of the roster.
+        var presence: PagePresence?
+        var frames: [ByteBuffer] = []
+    }
+
+    /// Who came or went, for one client that has missed it.
+    struct PagePresence {
+        /// With these frames the client knows the roster up to this place.
+        var to: Int64
+        /// It is missing more than that.
+        var hasMore = false
+        var frames: [ByteBuffer] = []
     }
 }

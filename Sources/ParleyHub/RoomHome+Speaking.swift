@@ -30,16 +30,17 @@ extension RoomHome {
     /// All that was broadcast and that the subscription is missing; nil when only the log has it.
     func page(for fetch: Fetch, limits: Limits) -> Delivery.Page? {
         guard flushed.seq >= fetch.after, let runs = broadcast(after: fetch.after) else { return nil }
-        var page = Delivery.Page(fetch: fetch, to: flushed.seq, isAll: true, frames: [])
-        page.rosterSeq = fetch.rosterSeq
-        if let rosterSeq = fetch.rosterSeq, rosterSeq < roster.told {
-            let frames = PresenceFrames(self, limits: limits)
-            let news = roster.news(after: rosterSeq, bytesMax: frames.bytesMax)
-            page.rosterSeq = news.to
-            page.hasMorePresence = news.hasMore
-            if news.onlyClient != fetch.clientID { page.frames = frames.telling(news) }
-        }
+        var page = Delivery.Page(fetch: fetch, to: flushed.seq, isAll: true)
+        page.presence = fetch.rosterSeq.map { presence(after: $0, for: fetch.clientID, limits: limits) }
         if !runs.isEmpty { page.frames.append(ServerFrame.update(roomID: id, runs: runs, position: flushed)) }
         return page
+    }
+
+    private func presence(after place: Int64, for clientID: ClientID, limits: Limits) -> Delivery.PagePresence {
+        guard place < roster.told else { return Delivery.PagePresence(to: place) }
+        let frames = PresenceFrames(self, limits: limits)
+        let news = roster.news(after: place, bytesMax: frames.bytesMax)
+        return Delivery.PagePresence(
+            to: news.to, hasMore: news.hasMore, frames: news.onlyClient == clientID ? [] : frames.telling(news))
     }
 }

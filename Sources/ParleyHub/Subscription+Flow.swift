@@ -98,13 +98,15 @@ extension Subscription {
     func received(_ page: Delivery.Page) -> Bool {
         guard waits(for: page.fetch) else { return false }
         backoff.reset()
-        for frame in page.frames { sink.send(frame) }
-        // What was held back before the page came was said before the page was made. A page of members may have taken
-        // the client further back than this one begins.
-        if let rosterSeq = page.rosterSeq, let known = page.fetch.rosterSeq, known <= self.rosterSeq {
-            self.rosterSeq = max(self.rosterSeq, rosterSeq)
-            missedPresence = page.hasMorePresence
+        // A page of members may have taken the client further back than this one begins. And who is leaving is not to
+        // read of itself; should it stay after all, it asks again.
+        if let presence = page.presence, let known = page.fetch.rosterSeq, known <= rosterSeq, !isLeaving {
+            for frame in presence.frames { sink.send(frame) }
+            // What was held back before the page came was said before the page was made.
+            rosterSeq = max(rosterSeq, presence.to)
+            missedPresence = presence.hasMore
         }
+        for frame in page.frames { sink.send(frame) }
         flow = page.isAll ? .live(after: page.to) : .behind(after: page.to, fetch: nil)
         return true
     }
