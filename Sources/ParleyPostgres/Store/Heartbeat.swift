@@ -32,6 +32,7 @@ final class Heartbeat: Sendable {
     private let configuration: StoreConfiguration
     private let logger: Logger
     private let listeners = NIOLockedValueBox(Listeners())
+    private let trust: NIOLockedValueBox<LeaseTrust>
 
     /// How long after the end of a lease or a grace the next beat comes, so that it finds it over.
     private static let endSlack = Duration.milliseconds(20)
@@ -50,7 +51,11 @@ final class Heartbeat: Sendable {
         self.clock = clock
         self.configuration = configuration
         self.logger = logger
+        trust = NIOLockedValueBox(LeaseTrust(configuration.leaseLeft))
     }
+
+    /// Whether no other node can have declared this one dead.
+    var isTrusted: Bool { trust.withLockedValue { $0.holds(at: .now) } }
 
     /// Each beat, the newest only. Ends with the heartbeat.
     func beats() -> AsyncStream<Beat> {
@@ -92,7 +97,7 @@ final class Heartbeat: Sendable {
             Self.statement,
             [
                 .int8(rows.node), .int8(rows.incarnation), .milliseconds(configuration.lease),
-                .milliseconds(renewWhenLeft),
+                .milliseconds(configuration.leaseLeft),
             ])
         if let now = answer.first?.int8(9) { clock.read(now, sent: sentAt, received: .now) }
         var own: Set<Int64> = []
@@ -113,14 +118,10 @@ final class Heartbeat: Sendable {
         let ends = (leases.values + [answer.first?.int8OrNil(8)].compactMap { $0 }).filter { $0 > 0 }
         beat.nextEnd = ends.min().map { .milliseconds($0) }
         if !Set(rows.writers.values).isSubset(of: own) { try await registration.renew(rows) }
+        trust.withLockedValue { $0.heard(sentAt: sentAt) }
         let all = listeners.withLockedValue { Array($0.continuations.values) }
         for continuation in all { continuation.yield(beat) }
         return beat.nextEnd
-    }
-
-    /// What is left of a lease when it is renewed: an idle node writes at every second beat.
-    private var renewWhenLeft: Duration {
-        max(configuration.lease - configuration.heartbeatEvery * 3 / 2, configuration.lease / 2)
     }
 
     /// Skips rows that a batch holds at this moment, which renews the lease itself, and those that one has just

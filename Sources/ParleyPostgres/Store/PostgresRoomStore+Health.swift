@@ -1,4 +1,7 @@
 extension PostgresRoomStore {
-    /// Whether a request would find a connection now. Asks nothing of the database: health checks come often.
-    public var isReachable: Bool { registrar.generation != nil && reader.connection.generation != nil }
+    /// Whether a request would find a connection now, and a database that takes this node for alive. Asks nothing of it:
+    /// health checks come often.
+    public var isReachable: Bool {
+        registrar.generation != nil && reader.connection.generation != nil && heartbeat.isTrusted
+    }
 }

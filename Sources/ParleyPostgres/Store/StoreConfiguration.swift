@@ -16,6 +16,9 @@ public struct StoreConfiguration: Sendable {
     /// How long the node may be silent before others are entitled to declare it dead.
     public var lease: Duration = .seconds(5)
     public var heartbeatEvery: Duration = .seconds(1)
+    /// What every heartbeat leaves of the lease at least: with less it renews it. So an idle node writes at every second
+    /// one.
+    var leaseLeft: Duration { max(lease - heartbeatEvery * 3 / 2, lease / 2) }
     /// How long the node's members stay when it is dead.
     public var grace: Duration = .seconds(15)
     /// Of all shared values of a room together.
