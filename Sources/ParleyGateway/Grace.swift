@@ -35,9 +35,12 @@ struct Grace {
 
     var count: Int { standings.count }
 
-    /// The session's socket is gone, or what it had under way may have made it a member since.
+    /// The session's socket is gone, or what it had under way may have made it a member since. An older socket may end
+    /// behind a newer one: it is the newest that counts, or any, as long as one's number is not known.
     mutating func lost(_ session: SessionIdentity, socket: Int64?, at now: NIODeadline, dueAt: NIODeadline) {
         lastSerial += 1
+        let numbers = standings[session.clientID].map { [$0.debt.socket, socket] } ?? [socket]
+        let socket = numbers.contains(nil) ? nil : numbers.compactMap(\.self).max()
         let debt = Debt(session: session, socket: socket, lostAt: now, serial: lastSerial)
         standings[session.clientID] = Standing(debt: debt, dueAt: dueAt)
         earliest = min(earliest, dueAt)

@@ -28,6 +28,15 @@ struct GraceTests {
         #expect(grace.due(at: start + .hours(1), max: 10).isEmpty)
     }
 
+    @Test(
+        "of several sockets of a session that end without it coming back the newest counts, or any of the node's",
+        arguments: [([1, 2], 2), ([2, 0], 2), ([nil, 2, 0], nil), ([2, nil], nil)] as [([Int64?], Int64?)])
+    func endedBehindNewer(sockets: [Int64?], counts: Int64?) {
+        var grace = Grace()
+        for socket in sockets { lost(&grace, ann, socket: socket, after: .zero) }
+        #expect(grace.due(at: start, max: 10).map(\.socket) == [counts])
+    }
+
     @Test("no more is given out than was asked for")
     func bound() {
         var grace = Grace()

@@ -108,7 +108,8 @@ final class SimulatedDirectory {
     func endedLate(_ socket: SimulatedSocket, number: Int64?) {
         let known = entries[socket.session.clientID]
         guard known == nil || known?.lostAt != nil else { return }
-        let entry = Entry(socket, number: number ?? known?.number)
+        let numbers = known.map { [$0.number, number] } ?? [number]
+        let entry = Entry(socket, number: numbers.contains(nil) ? nil : numbers.compactMap { $0 }.max())
         entry.lostAt = node.world.schedule.now
         entries[socket.session.clientID] = entry
         lapse(entry, after: node.world.plan.grace)
