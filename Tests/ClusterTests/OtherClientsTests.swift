@@ -7,8 +7,8 @@ import Testing
 @Suite("Clients that others wrote", .heavy)
 struct OtherClientsTests {
     @Test(
-        "34 of them through HAProxy, a node killed in the middle: each sees the same sequence as psql, and nothing is missing",
-        .timeLimit(.minutes(5)))
+        "34 of them through HAProxy, a node killed in the middle: each sees the same sequence as psql, and nothing is missing"
+    )
     func conversation() async throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

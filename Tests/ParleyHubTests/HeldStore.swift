@@ -17,9 +17,23 @@ final class HeldStore: RoomStore {
     struct Held: Sendable {
         let appends: [Append]
         let isApart: Bool
-        fileprivate let continuation: CheckedContinuation<Answer, Never>
+        private let continuation: NIOLockedValueBox<CheckedContinuation<Answer, Never>?>
 
-        func answer(_ answer: Answer) { continuation.resume(returning: answer) }
+        init(appends: [Append], isApart: Bool, continuation: CheckedContinuation<Answer, Never>) {
+            self.appends = appends
+            self.isApart = isApart
+            self.continuation = NIOLockedValueBox(continuation)
+        }
+
+        /// The first answer counts.
+        func answer(_ answer: Answer) {
+            let waiting = continuation.withLockedValue { continuation in
+                defer { continuation = nil }
+                return continuation
+            }
+            waiting?.resume(returning: answer)
+        }
+
         var bodies: [String] { appends.map { String(decoding: $0.body, as: UTF8.self) } }
     }
 
@@ -44,13 +58,13 @@ final class HeldStore: RoomStore {
 
     func hold() { door.withLockedValue { $0.isHeld = true } }
 
-    /// Lets everything pass from now on. What the test has taken must be answered by the test.
+    /// Lets everything pass from now on, also what the test has taken and not answered.
     func release() {
         let waiting = door.withLockedValue { door in
             door.isHeld = false
             let entries = held.entries
-            defer { door.taken = entries.count }
-            return entries.dropFirst(door.taken)
+            door.taken = entries.count
+            return entries
         }
         for held in waiting { held.answer(.apply) }
     }
