@@ -91,10 +91,7 @@ extension HubShard {
     }
 
     func membersPage(_ room: RoomNumber, after: String?, limit: Int) -> RosterPage? {
-        guard let home = residences[room]?.home else { return nil }
-        let page = home.roster.page(after: after, limit: limit)
-        return RosterPage(
-            rosterSeq: home.roster.seq, count: home.roster.count, members: page.members, more: page.more)
+        residences[room]?.home?.membersPage(after: after, limit: limit)
     }
 
     // MARK: - What rooms learn

@@ -109,6 +109,11 @@ final class RoomHome {
 
     func takeNews(bytesMax: Int) -> RosterMachine.News { roster.takeNews(bytesMax: bytesMax) }
 
+    func membersPage(after: String?, limit: Int) -> RosterPage {
+        let page = roster.page(after: after, limit: limit)
+        return RosterPage(rosterSeq: roster.seq, count: roster.count, members: page.members, more: page.more)
+    }
+
     /// What was broadcast after `seq`; nil when only the log still has it.
     func broadcast(after seq: Seq) -> [Run]? { recent.after(seq) }
 }

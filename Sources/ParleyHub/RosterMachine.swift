@@ -40,6 +40,8 @@ package struct RosterMachine {
     package static let recentMax = 1_000
 
     private var members: [ClientID: Place] = [:]
+    /// The ids of `members` in order, once a page was asked for; nil when others are there since.
+    private var sorted: [ClientID]?
     /// The steps up to here are in `members`.
     package private(set) var seq: Int64
     /// How many there were at `seq`, as the store counts.
@@ -107,10 +109,12 @@ package struct RosterMachine {
         let id = change.member.clientID
         switch change.kind {
         case .joined:
-            members[id] = Place(member: change.member, seq: change.seq)
+            let known = members.updateValue(Place(member: change.member, seq: change.seq), forKey: id)
+            if known == nil { sorted = nil }
             departures[id] = nil
         case .left:
             guard members.removeValue(forKey: id) != nil else { return }
+            sorted = nil
             departures[id] = change.seq
         }
         steps.append(Step(seq: change.seq, clientID: id))
@@ -170,12 +174,24 @@ package struct RosterMachine {
         return members.values.map(\.member).sorted { $0.clientID < $1.clientID }
     }
 
-    /// A page of members after `clientID`, sorted by id, and whether more follow.
-    package func page(after text: String?, limit: Int) -> (members: [Member], more: Bool) {
-        var ids = members.keys.map(\.text)
-        if let text { ids.removeAll { $0 <= text } }
-        ids.sort()
-        let page = ids.prefix(limit).compactMap { ClientID($0).flatMap { members[$0]?.member } }
-        return (page, ids.count > limit)
+    /// A page of members whose ids come after `text`, sorted by id, and whether more follow.
+    package mutating func page(after text: String?, limit: Int) -> (members: [Member], more: Bool) {
+        let ids = sorted ?? members.keys.sorted()
+        sorted = ids
+        let start = text.map { text in ids.partitioningIndex { text.utf8.lexicographicallyPrecedes($0.text.utf8) } } ?? 0
+        let page = ids[start...].prefix(limit)
+        return (page.compactMap { members[$0]?.member }, page.endIndex < ids.endIndex)
+    }
+}
+
+extension [ClientID] {
+    /// Of an array in which all that fulfil the condition stand behind all that do not: where the first of them is.
+    fileprivate func partitioningIndex(where isBehind: (ClientID) -> Bool) -> Int {
+        var range = startIndex..<endIndex
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            range = isBehind(self[middle]) ? range.lowerBound..<middle : middle + 1..<range.upperBound
+        }
+        return range.lowerBound
     }
 }

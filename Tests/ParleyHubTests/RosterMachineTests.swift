@@ -178,12 +178,28 @@ struct RosterMachineTests {
 
     @Test("pages are sorted and say whether more follow")
     func pages() throws {
-        let machine = try machine("dan", "ann", "cyd", "bob")
+        var machine = try machine("dan", "ann", "cyd", "bob")
         let first = machine.page(after: nil, limit: 2)
         #expect(first.members.map(\.clientID.text) == ["ann", "bob"])
         #expect(first.more)
         let second = machine.page(after: "bob", limit: 2)
         #expect(second.members.map(\.clientID.text) == ["cyd", "dan"])
         #expect(!second.more)
+        let behind = machine.page(after: "zoe", limit: 2)
+        #expect(behind.members.isEmpty && !behind.more)
+        let between = machine.page(after: "ann0", limit: 1)
+        #expect(between.members.map(\.clientID.text) == ["bob"])
+    }
+
+    @Test("a page shows who has come and gone since the one before, and what members say of themselves now")
+    func pagesOfChangingRoster() throws {
+        var machine = try machine("ann", "cyd")
+        _ = machine.page(after: nil, limit: 9)
+        let ids = { (page: (members: [Member], more: Bool)) in page.members.map(\.clientID.text) }
+        machine.received(try joined(3, "bob"), count: 3)
+        #expect(ids(machine.page(after: nil, limit: 9)) == ["ann", "bob", "cyd"])
+        machine.received(try left(4, "ann"), count: 2)
+        machine.received(try joined(5, "bob", profile: "1"), count: 2)
+        #expect(machine.page(after: nil, limit: 9).members == [try member("bob", profile: "1"), try member("cyd")])
     }
 }
