@@ -6,10 +6,30 @@ public enum RoomEvent: Sendable, Equatable {
     case changes([Change])
     /// What was reported before is not continued: this replaces it.
     case reset(RoomState)
-    case membersJoined([String], count: Int)
-    case membersLeft([String], count: Int)
+    case members(RosterNews)
     /// Nothing comes any more.
     case ended(RoomEnd)
+}
+
+/// Who came and went, by client id.
+public struct RosterNews: Sendable, Equatable {
+    /// May repeat what one knows, oneself included.
+    public var joined: [String] = []
+    public var left: [String] = []
+    /// How many members there are now.
+    public var count: Int
+    /// All of them; nil while the room has more than a roster shows.
+    public var all: [String]?
+
+    /// The roster as one knows it becomes this.
+    public func apply(to roster: inout Set<String>) {
+        if let all {
+            roster = Set(all)
+        } else {
+            roster.formUnion(joined)
+            roster.subtract(left)
+        }
+    }
 }
 
 public enum RoomEnd: Sendable, Equatable {

@@ -54,7 +54,7 @@ final class RoomFeed: Sendable {
             case nil, .ended?: return nil
             case .joined(let state)?, .reset(let state)?: changes = state.changes
             case .changes(let some)?: changes = some
-            case .membersJoined?, .membersLeft?: changes = []
+            case .members?: changes = []
             }
             state.withLockedValue { $0.rest = Deque(changes) }
         }
@@ -84,7 +84,7 @@ extension RoomEvent {
         case .joined(let state), .reset(let state): state.changes.count
         case .changes(let changes): changes.count
         // Counted too, so that they have a bound.
-        case .membersJoined, .membersLeft, .ended: 1
+        case .members, .ended: 1
         }
     }
 }

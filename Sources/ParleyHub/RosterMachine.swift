@@ -178,7 +178,8 @@ package struct RosterMachine {
     package mutating func page(after text: String?, limit: Int) -> (members: [Member], more: Bool) {
         let ids = sorted ?? members.keys.sorted()
         sorted = ids
-        let start = text.map { text in ids.partitioningIndex { text.utf8.lexicographicallyPrecedes($0.text.utf8) } } ?? 0
+        let start =
+            text.map { text in ids.partitioningIndex { text.utf8.lexicographicallyPrecedes($0.text.utf8) } } ?? 0
         let page = ids[start...].prefix(limit)
         return (page.compactMap { members[$0]?.member }, page.endIndex < ids.endIndex)
     }

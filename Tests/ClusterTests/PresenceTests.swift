@@ -110,9 +110,9 @@ struct PresenceTests {
             for await event in watched.events {
                 switch event {
                 case .changes(let changes): texts += changes.map { $0.messageText ?? "" }
-                case .membersLeft(let left, _): gone += left
+                case .members(let news): gone += news.left
                 case .joined(let state), .reset(let state): texts += state.changes.map { $0.messageText ?? "" }
-                case .membersJoined, .ended: break
+                case .ended: break
                 }
                 if texts.count >= 3 * count { break }
             }

@@ -10,13 +10,14 @@ enum Frames {
     /// - Parameter own: which of the changes are the client's, and their ids.
     static func joinReply(
         request: Int = 1, lastID: Int, refused: [Int] = [], from: Int, to: Int, own: [Int: Int] = [:],
-        reset: Bool = false, diverged: Bool = false
+        reset: Bool = false, diverged: Bool = false, clients: [String] = []
     ) -> String {
+        let entries = clients.map { #"{"clientId":"\#($0)","profile":{"name":"Ann"}}"# }.joined(separator: ",")
+        let clients = clients.isEmpty ? "" : #""clients":[\#(entries)],"#
         let refused = refused.isEmpty ? "" : #","refused":\#(refused)"#
         return """
             {"method":"join","id":\((1 << 52) + request - 1),"roomId":"r","clientId":"me","count":2,"lastId":\(lastID)\(refused),\
-            "clients":[{"clientId":"me","profile":{"name":"Ann"}}],\
-            "state":\(state(from, to, own, #","reset":\#(reset)\#(diverged ? #","diverged":true"# : "")"#))}
+            \(clients)"state":\(state(from, to, own, #","reset":\#(reset)\#(diverged ? #","diverged":true"# : "")"#))}
             """
     }
 

@@ -106,6 +106,17 @@ struct RoomTests {
         client.hears(#"{"method":"leave","roomId":"r","left":["b"],"count":2}"#, ["r - b (2)"])
     }
 
+    @Test("who is there is reported with each join, and with news, while the room is small")
+    func roster() throws {
+        var client = try Script.joined()
+        client.hears(
+            #"{"method":"leave","roomId":"r","left":["b"],"count":1,"clients":[{"clientId":"me"}]}"#,
+            ["r - b = me (1)"])
+        client.reconnects(["open n1 me resumed", "silence r", "> join #2 r after:4-4"])
+        client.hears(
+            Frames.joinReply(request: 2, lastID: 0, from: 5, to: 5, clients: ["c", "me"]), ["r 5", "r = c me (2)"])
+    }
+
     @Test("leave: what was sent before is answered by then, and nothing is joined again")
     func leave() throws {
         var client = try Script.joined()

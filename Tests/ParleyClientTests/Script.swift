@@ -149,8 +149,7 @@ struct Script {
             case .joined(let state): "\(room) joined \(state.from)...\(state.to)"
             case .changes(let changes): "\(room) \(changes.map { "\($0.seq)" }.joined(separator: " "))"
             case .reset(let state): "\(room) \(state.isDiverged ? "diverged" : "reset") \(state.from)...\(state.to)"
-            case .membersJoined(let ids, let count): "\(room) + \(ids.joined(separator: " ")) (\(count))"
-            case .membersLeft(let ids, let count): "\(room) - \(ids.joined(separator: " ")) (\(count))"
+            case .members(let news): "\(room) \(Self.describe(news))"
             case .ended(let end): "\(room) ended \(end)"
             }
         case .settle(let request, .success(let answer)):
@@ -163,6 +162,11 @@ struct Script {
         case .settle(let request, .failure(let error)): "settle \(request) \(error.name)"
         case .violation(let text): "violation \(text)"
         }
+    }
+
+    private static func describe(_ news: RosterNews) -> String {
+        let parts = [("+", news.joined), ("-", news.left), ("=", news.all ?? [])].filter { !$0.1.isEmpty }
+        return (parts.map { "\($0.0) \($0.1.joined(separator: " "))" } + ["(\(news.count))"]).joined(separator: " ")
     }
 
     /// A frame without what all frames have, and request ids counted from 1.

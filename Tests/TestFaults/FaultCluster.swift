@@ -7,6 +7,8 @@ import ParleyCluster
 /// PostgreSQL, nodes, and a faulty link before each node on either side.
 public final class FaultCluster: Sendable {
     static let database = "faults"
+    /// What the nodes are started with.
+    static let grace = Duration.seconds(15)
 
     let postgres: LocalPostgres
     let nodes: [FaultNode]

@@ -23,7 +23,7 @@ public final class FaultNode: Sendable {
         port = try TCPPort.free()
         arguments = [
             "serve", "--host", "127.0.0.1", "--port", "\(port)", "--node-name", name, "--allow-anonymous",
-            "--database-url", databaseURL,
+            "--database-url", databaseURL, "--grace-ms", "\(Int(FaultCluster.grace / .milliseconds(1)))",
         ]
     }
 

@@ -10,6 +10,8 @@ public struct FaultReport: Sendable {
     public var compared = 0
     public var resets = 0
     public var lostSockets = 0
+    /// How often a member was told that another one left.
+    public var departures = 0
     /// From a node's SIGKILL until each of its clients had news of its room again, milliseconds, ascending.
     public var backAfterKill: [Double] = []
     /// From the last fault's end until everything was settled and known to everybody.
@@ -27,7 +29,7 @@ public struct FaultReport: Sendable {
         var lines = ["seed \(seed)", "\(faults.values.reduce(0, +)) faults:"] + kinds
         lines += [
             "\(messages) messages of \(clients) clients, \(rate) a second for \(Int(seconds)) s; \(compared) deliveries compared",
-            "\(lostSockets) sockets lost, \(resets) resets",
+            "\(lostSockets) sockets lost, \(resets) resets, \(departures) times told that a member left",
             "back after a node was killed: \(percentiles)",
             String(format: "all settled %.1f s after the last fault", settledAfter),
             "\(violations.count) violations",

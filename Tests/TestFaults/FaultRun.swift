@@ -122,7 +122,21 @@ public struct FaultRun: Sendable {
                     let fields = line.split(separator: "|")
                     return fields.count == 2 ? (String(fields[0]), Int64(fields[1]) ?? -1) : nil
                 })
-            if speakers.allSatisfy({ $0.progress.end == ends[$0.room.id] }) { return }
+            let members = try await rosters(cluster)
+            if speakers.allSatisfy({
+                $0.progress.end == ends[$0.room.id] && $0.progress.roster == members[$0.room.id]
+            }) {
+                return
+            }
+        }
+    }
+
+    private func rosters(_ cluster: FaultCluster) async throws -> [String: Set<String>] {
+        let rows = try await cluster.postgres.query(
+            "SELECT room_id, client_id FROM parley.members", database: FaultCluster.database)
+        return rows.split(separator: "\n").reduce(into: [:]) { rosters, line in
+            let fields = line.split(separator: "|").map(String.init)
+            if fields.count == 2 { rosters[fields[0], default: []].insert(fields[1]) }
         }
     }
 
@@ -137,6 +151,8 @@ public struct FaultRun: Sendable {
         var checker = Checker()
         for misdeed in await inflictor.misdeeds { checker.tell(misdeed) }
         let written = speakers.map { (room: $0.room, record: $0.written) }
+        let rosters = try await rosters(cluster)
+        var rosterChecker = RosterChecker(grace: FaultCluster.grace)
         for log in logs {
             let members = written.filter { $0.room.id == log.room }
             guard let room = members.first?.room else {
@@ -144,11 +160,14 @@ public struct FaultRun: Sendable {
                 continue
             }
             checker.check(log, seenBy: room, members.map(\.record))
+            rosterChecker.check(log.room, members: rosters[log.room] ?? [], members.map(\.record))
         }
+        for violation in rosterChecker.violations { checker.tell(violation) }
         let records = written.map(\.record)
         report.violations = checker.violations
         report.compared = checker.compared
         for record in records {
+            report.departures += record.departures.count
             for (_, moment) in record.moments {
                 switch moment {
                 case .reset: report.resets += 1

@@ -31,7 +31,7 @@ final class Speaker: Sendable {
 
     func join() async throws {
         _ = try await client.create(room.id)
-        let joined = try await client.join(room.id, recent: 0, presence: false) { [weak self] in self?.take($0) }
+        let joined = try await client.join(room.id, recent: 0) { [weak self] in self?.take($0) }
         seat.withLockedValue { $0 = joined }
     }
 
@@ -62,7 +62,9 @@ final class Speaker: Sendable {
     func close() async { await client.close() }
 
     var written: SpeakerRecord { record.withLockedValue { $0 } }
-    var progress: (end: Int64, pending: Int) { record.withLockedValue { ($0.end, $0.pending) } }
+    var progress: (end: Int64, pending: Int, roster: Set<String>) {
+        record.withLockedValue { ($0.end, $0.pending, $0.roster) }
+    }
 
     private func take(_ event: RoomEvent) {
         if case .changes(let changes) = event { room.saw(changes, by: number) }
@@ -83,7 +85,7 @@ final class Speaker: Sendable {
                 record.moments.append((.now, .reset(from: state.from, isDiverged: state.isDiverged)))
                 if state.isDiverged { record.violations.append("told that the room's history is another one") }
                 record.saw(state.changes, upTo: state.to, restarts: true)
-            case .membersJoined, .membersLeft: break
+            case .members(let news): record.saw(news, at: .now)
             case .ended(.clientClosed): break
             case .ended(let end):
                 record.violations.append("its membership ended: \(end)")

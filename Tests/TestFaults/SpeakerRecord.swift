@@ -31,10 +31,37 @@ public struct SpeakerRecord: Sendable {
     public var stretches: [ClosedRange<Seq>] = []
     /// Up to where the room is known.
     public var end: Seq = 0
+    /// Who is in the room, by what the node told.
+    public var roster: Set<String> = []
+    public var rosterCount = 0
+    /// Members of whom it was told that they left.
+    public var departures: [(at: ContinuousClock.Instant, clientID: String)] = []
     public var violations: [String] = []
     public var moments: [(at: ContinuousClock.Instant, moment: Moment)] = []
 
     public init(number: Int) { self.number = number }
+
+    public mutating func saw(_ news: RosterNews, at now: ContinuousClock.Instant) {
+        news.apply(to: &roster)
+        rosterCount = news.count
+        departures += news.left.map { (now, $0) }
+    }
+
+    /// From each lost socket to the first news of the room on the next one.
+    public var absences: [ClosedRange<ContinuousClock.Instant>] {
+        var absences: [ClosedRange<ContinuousClock.Instant>] = []
+        var start: ContinuousClock.Instant?
+        for (at, moment) in moments {
+            switch moment {
+            case .lost: start = start ?? at
+            case .back:
+                if let start { absences.append(start...at) }
+                start = nil
+            case .open, .reset, .ended: break
+            }
+        }
+        return absences
+    }
 
     public mutating func saw(_ changes: [Change], upTo end: Seq, restarts: Bool) {
         self.end = end

@@ -62,6 +62,7 @@ private struct FrameFields {
     private var state: RoomState?
     private var joined: [String]?
     private var left: [String]?
+    private var clients: [String]?
     private var reason: String?
     private var code: String?
     private var isTemporary: Bool?
@@ -99,6 +100,7 @@ private struct FrameFields {
         case "state": state = try roomState(&scanner)
         case "joined": joined = try clientIDs(&scanner)
         case "left": left = try texts(&scanner)
+        case "clients": clients = try clientIDs(&scanner)
         case "reason": reason = try scanner.text(of: bytes)
         case "code": code = try scanner.text(of: bytes)
         case "temporary": isTemporary = try scanner.bool()
@@ -124,19 +126,17 @@ private struct FrameFields {
             guard let id else { return .other(method: method) }
             return .create(id: id, room: room, isNew: isNew)
         case "join":
-            guard let room, let count = count.map(Int.init(clamping:)) else { return nil }
-            if let joined { return .joined(room: room, clientIDs: joined, count: count) }
+            guard let room, let roster else { return nil }
+            if joined != nil { return .members(room: room, roster) }
             guard let state else { return nil }
-            guard let lastID else { return .copy(room: room, state) }
+            guard let lastID else { return .copy(room: room, state, roster) }
             guard let id else { return .other(method: method) }
             return .joinReply(
                 id: id, room: room,
-                NodeFrame.JoinReply(count: count, lastID: lastID, refused: refused, state: state))
+                NodeFrame.JoinReply(roster: roster, lastID: lastID, refused: refused, state: state))
         case "leave":
             guard let room else { return nil }
-            if let left {
-                return count.map { .left(room: room, clientIDs: left, count: Int(clamping: $0)) }
-            }
+            if left != nil { return roster.map { .members(room: room, $0) } }
             guard let reason, let lastID else { return nil }
             return .leave(id: id, room: room, reason: reason, lastID: lastID)
         case "update":
@@ -153,6 +153,10 @@ private struct FrameFields {
         default:
             return .other(method: method)
         }
+    }
+
+    private var roster: RosterNews? {
+        count.map { RosterNews(joined: joined ?? [], left: left ?? [], count: Int(clamping: $0), all: clients) }
     }
 
     // MARK: - Values

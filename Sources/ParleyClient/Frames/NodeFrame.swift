@@ -14,7 +14,7 @@ enum NodeFrame: Sendable, Equatable {
     }
 
     struct JoinReply: Sendable, Equatable {
-        var count: Int
+        var roster: RosterNews
         var lastID: Int64
         var refused: [Int64]
         var state: RoomState
@@ -31,9 +31,8 @@ enum NodeFrame: Sendable, Equatable {
     case create(id: Int64, room: RoomID, isNew: Bool)
     case joinReply(id: Int64, room: RoomID, JoinReply)
     /// A fresh copy, unasked.
-    case copy(room: RoomID, RoomState)
-    case joined(room: RoomID, clientIDs: [String], count: Int)
-    case left(room: RoomID, clientIDs: [String], count: Int)
+    case copy(room: RoomID, RoomState, RosterNews)
+    case members(room: RoomID, RosterNews)
     case update(room: RoomID, RoomState)
     case ack(id: Int64, room: RoomID)
     /// An `id` is there when one has asked for it.

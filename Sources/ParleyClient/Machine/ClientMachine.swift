@@ -154,11 +154,8 @@ public struct ClientMachine: Sendable {
             out.append(.settle(request: creation.request, .success(.created(isNew: isNew))))
         case .joinReply(let id, let room, let reply):
             memberships[room]?.joined(id: id, reply, as: connect, &out)
-        case .copy(let room, let state): memberships[room]?.copied(state, &out)
-        case .joined(let room, let clientIDs, let count):
-            memberships[room]?.told(.membersJoined(clientIDs, count: count), &out)
-        case .left(let room, let clientIDs, let count):
-            memberships[room]?.told(.membersLeft(clientIDs, count: count), &out)
+        case .copy(let room, let state, let roster): memberships[room]?.copied(state, roster, &out)
+        case .members(let room, let news): memberships[room]?.told(news, &out)
         case .update(let room, let state): memberships[room]?.updated(state, &ids, &out)
         case .ack(let id, let room): memberships[room]?.acknowledged(id, &out)
         case .leave(let id, let room, let reason, let lastID):

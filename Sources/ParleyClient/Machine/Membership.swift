@@ -122,6 +122,8 @@ struct Membership: Sendable {
             take(reply.state, &out)
             if needsJoin, !isPaused { out.append(.violation("\(room): a join reply leaves a hole")) }
         }
+        // Whoever comes back learns who is there now.
+        if reply.roster.all != nil { told(reply.roster, &out) }
         outbox.joined(
             as: connect.clientID, lastID: reply.lastID, refused: reply.refused, inFlightMax: connect.inFlightMax,
             onNewSocket: onNewSocket, &out)
@@ -138,17 +140,18 @@ struct Membership: Sendable {
         if needsJoin, !isPaused { join(&ids, &out) }
     }
 
-    mutating func copied(_ state: RoomState, _ out: inout [ClientAction]) {
+    mutating func copied(_ state: RoomState, _ roster: RosterNews, _ out: inout [ClientAction]) {
         show(state, &out)
         guard phase == .joined else { return }
         if !state.isReset { out.append(.violation("\(room): a fresh copy that is no reset")) }
         replace(by: state, &out)
+        if roster.all != nil { told(roster, &out) }
     }
 
     mutating func acknowledged(_ id: Int64, _ out: inout [ClientAction]) { outbox.acknowledged(id, &out) }
 
-    mutating func told(_ event: RoomEvent, _ out: inout [ClientAction]) {
-        if phase == .joined, !isPaused { out.append(.event(room, event)) }
+    mutating func told(_ news: RosterNews, _ out: inout [ClientAction]) {
+        if phase == .joined, !isPaused { out.append(.event(room, .members(news))) }
     }
 
     /// True when the membership is over with that.

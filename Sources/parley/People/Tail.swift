@@ -75,7 +75,7 @@ struct Tail: AsyncParsableCommand {
             switch event {
             case .joined(let state), .reset(let state): show(state.changes)
             case .changes(let changes): show(changes)
-            case .membersJoined, .membersLeft: break
+            case .members: break
             case .ended(.clientClosed): return
             case .ended(let end): throw fail("\(room): \(end)", code: 1)
             }
