@@ -25,6 +25,8 @@ struct ParleyFaults: AsyncParsableCommand {
     var rate = 2_000.0
     @Option(help: "Nodes.")
     var nodes = 3
+    @Option(help: "How nodes learn of each other's work: notify or poll.")
+    var feed = "notify"
     @Option(help: "Rooms.")
     var rooms = 20
     @Option(help: "Clients in each room.")
@@ -32,7 +34,7 @@ struct ParleyFaults: AsyncParsableCommand {
 
     func validate() throws {
         guard faults >= 0, pace > 0, rate > 0, (1...20).contains(nodes), (1...1_000).contains(rooms),
-            (1...1_000).contains(members)
+            (1...1_000).contains(members), ["notify", "poll"].contains(feed)
         else { throw ValidationError("an option is out of its range") }
     }
 
@@ -47,6 +49,7 @@ struct ParleyFaults: AsyncParsableCommand {
         run.only = only
         run.rate = rate
         run.nodes = nodes
+        run.feed = feed
         run.rooms = rooms
         run.members = members
         Self.say("seed \(run.seed)")

@@ -20,6 +20,16 @@ public enum Fault: Sendable, Equatable, CustomStringConvertible {
     /// The database gets everything, the node hears nothing; then the connections are cut.
     case databaseAnswersLost(Int)
 
+    /// The node on which what clients have sent waits: should they go on elsewhere meanwhile, it comes behind them.
+    var slowNode: Int? {
+        switch self {
+        case .nodePaused(let node), .databaseLinksStalled(let node), .databaseLinksDelayed(let node, _): node
+        case .nodeKilled, .nodeTerminated, .databaseCrashed, .backendsTerminated, .clientLinksCut, .clientLinksStalled,
+            .clientLinksDelayed, .databaseLinksCut, .databaseAnswersLost:
+            nil
+        }
+    }
+
     /// For the summary.
     public var kind: String { description.prefix { $0 != ":" }.description }
 

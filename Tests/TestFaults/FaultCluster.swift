@@ -26,7 +26,9 @@ public final class FaultCluster: Sendable {
         self.databaseLinks = databaseLinks
     }
 
-    public static func start(executable: String, nodes count: Int, folder: String) async throws -> FaultCluster {
+    public static func start(executable: String, nodes count: Int, feed: String, folder: String) async throws
+        -> FaultCluster
+    {
         let postgres = LocalPostgres(folder: "\(folder)/postgres")
         _ = try await postgres.start()
         _ = try await postgres.createDatabase(database)
@@ -38,7 +40,7 @@ public final class FaultCluster: Sendable {
             let node = try FaultNode(
                 name: "n\(number)", executable: executable,
                 databaseURL: "postgresql://\(LocalPostgres.user)@127.0.0.1:\(databaseLink.port)/\(database)",
-                folder: folder)
+                feed: feed, folder: folder)
             try node.start()
             try await node.becomeReady()
             nodes.append(node)

@@ -16,14 +16,15 @@ public final class FaultNode: Sendable {
     private let folder: String
     private let process = NIOLockedValueBox<Process?>(nil)
 
-    init(name: String, executable: String, databaseURL: String, folder: String) throws {
+    init(name: String, executable: String, databaseURL: String, feed: String, folder: String) throws {
         self.name = name
         self.executable = executable
         self.folder = folder
         port = try TCPPort.free()
         arguments = [
             "serve", "--host", "127.0.0.1", "--port", "\(port)", "--node-name", name, "--allow-anonymous",
-            "--database-url", databaseURL, "--grace-ms", "\(Int(FaultCluster.grace / .milliseconds(1)))",
+            "--database-url", databaseURL, "--feed", feed, "--grace-ms",
+            "\(Int(FaultCluster.grace / .milliseconds(1)))",
         ]
     }
 

@@ -24,15 +24,20 @@ public struct FaultPlan: Sendable, Equatable {
         var random = SeededGenerator(seed: seed)
         var at = Duration.seconds(2)
         var steps: [Step] = []
-        for _ in 0..<faults {
+        while steps.count < faults {
             var (fault, lasts) = Self.draw(nodes, &random)
             for _ in 0..<Self.redrawsMax where only.map({ !fault.kind.hasPrefix($0) }) == true {
                 (fault, lasts) = Self.draw(nodes, &random)
             }
             steps.append(Step(at: at, fault: fault, lasts: lasts))
+            if let node = fault.slowNode, steps.count < faults, Bool.random(using: &random) {
+                let cut = Fault.clientLinksCut(node, byReset: Bool.random(using: &random))
+                let cutAt = at + lasts * Double.random(in: 0.1...0.6, using: &random)
+                steps.append(Step(at: cutAt, fault: cut, lasts: .zero))
+            }
             at += pace * Double.random(in: 0.2...1.8, using: &random)
         }
-        self.steps = steps
+        self.steps = steps.sorted { $0.at < $1.at }
     }
 
     private static func draw(_ nodes: Int, _ random: inout SeededGenerator) -> (Fault, Duration) {

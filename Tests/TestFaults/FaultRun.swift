@@ -18,6 +18,9 @@ public struct FaultRun: Sendable {
     /// Messages a second, all clients together.
     public var rate = 500.0
     public var nodes = 3
+    /// `notify`, or `poll`: then a node hears late of sessions that have moved, and only the database keeps its hands off
+    /// them.
+    public var feed = "notify"
     public var rooms = 20
     /// Of each room.
     public var members = 4
@@ -36,7 +39,7 @@ public struct FaultRun: Sendable {
     public func run(progress: @escaping @Sendable (String) -> Void) async throws -> FaultReport {
         let plan = FaultPlan(seed: seed, faults: faults, nodes: nodes, pace: pace, only: only)
         try write(plan.steps.map(\.description), to: "plan.txt")
-        let cluster = try await FaultCluster.start(executable: executable, nodes: nodes, folder: folder)
+        let cluster = try await FaultCluster.start(executable: executable, nodes: nodes, feed: feed, folder: folder)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let speakers = try await assemble(cluster, group)
         progress("\(speakers.count) clients in \(rooms) rooms on \(nodes) nodes; \(faults) faults to come")
