@@ -97,31 +97,40 @@ let package = Package(
             resources: [.embedInCode("migrations")], swiftSettings: strict),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
-        .testTarget(name: "ParleyCoreTests", dependencies: ["ParleyCore"], swiftSettings: strict),
+        // Not a test itself: random numbers that a seed gives again.
+        .target(name: "TestRandom", path: "Tests/TestRandom", swiftSettings: strict),
+        .testTarget(name: "ParleyCoreTests", dependencies: ["TestRandom", "ParleyCore"], swiftSettings: strict),
         .testTarget(
-            name: "ParleyWebSocketTests", dependencies: ["ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
+            name: "ParleyWebSocketTests",
+            dependencies: ["TestRandom", "ParleyWebSocket", nio, nioHTTP, nioEmbedded, nioPosix],
             swiftSettings: strict),
-        .testTarget(name: "ParleyWireTests", dependencies: ["ParleyWire", "ParleyCore", nio], swiftSettings: strict),
+        .testTarget(
+            name: "ParleyWireTests", dependencies: ["TestRandom", "ParleyWire", "ParleyCore", nio],
+            swiftSettings: strict),
         .testTarget(
             name: "ParleyClientTests", dependencies: ["ParleyClient", "ParleyCore", nio, nioPosix, nioLocks],
             swiftSettings: strict),
         // Not a test itself: what every store of rooms keeps to.
         .target(
-            name: "TestRoomStore", dependencies: ["ParleyCore"], path: "Tests/TestRoomStore", swiftSettings: strict),
+            name: "TestRoomStore", dependencies: ["TestRandom", "ParleyCore"], path: "Tests/TestRoomStore",
+            swiftSettings: strict),
         .testTarget(
             name: "ParleyMemoryTests", dependencies: ["ParleyMemory", "ParleyCore", "TestRoomStore"],
             swiftSettings: strict),
         .testTarget(
             name: "ParleyHubTests",
-            dependencies: ["ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
+            dependencies: ["TestRandom", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioLocks, logging],
             swiftSettings: strict),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["ParleyHub", "ParleyPostgres", "ParleyMemory", "ParleyWire", "ParleyCore", nio],
+            dependencies: [
+                "TestRandom", "ParleyHub", "ParleyPostgres", "ParleyMemory", "ParleyWire", "ParleyCore", nio,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ParleyGatewayTests",
             dependencies: [
+                "TestRandom",
                 "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded,
                 nioLocks,
                 logging, crypto,
@@ -135,6 +144,7 @@ let package = Package(
         .testTarget(
             name: "PostgresTests",
             dependencies: [
+                "TestRandom",
                 "ParleyPostgres", "ParleyCore", "ParleySchema", "ParleyCluster", "TestPostgres", "TestRoomStore",
                 logging, nioLocks,
             ],
@@ -146,7 +156,9 @@ let package = Package(
         // Not a test itself: a cluster that suffers, its clients, and the judgement. Two stand on it.
         .target(
             name: "TestFaults",
-            dependencies: ["ParleyClient", "ParleyCore", "ParleyCluster", nio, nioPosix, nioLocks, collections],
+            dependencies: [
+                "TestRandom", "ParleyClient", "ParleyCore", "ParleyCluster", nio, nioPosix, nioLocks, collections,
+            ],
             path: "Tests/TestFaults", swiftSettings: strict),
         .testTarget(
             name: "FaultTests",
@@ -168,7 +180,7 @@ let package = Package(
 if Context.environment["PARLEY_ONLY_PURE"] != nil {
     let pure: Set = [
         "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "ParleyMemory",
-        "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests",
+        "TestRandom", "TestRoomStore", "ParleyCoreTests", "ParleyWireTests", "ParleyWebSocketTests", "ParleyHubTests",
         "ParleyMemoryTests", "ParleyClient", "ParleyClientTests",
         // For the watches of the feed and of silence, which the simulation drives.
         "SimulationTests", "ParleyPostgres", "ParleySchema", "CLibpq",

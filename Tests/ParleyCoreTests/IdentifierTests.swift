@@ -1,4 +1,5 @@
 import ParleyCore
+import TestRandom
 import Testing
 
 @Suite("Identifiers")

@@ -1,5 +1,6 @@
 import ParleyCore
 import ParleyHub
+import TestRandom
 import Testing
 
 @Suite("Room machine")

@@ -3,6 +3,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import ParleyCore
 import ParleyHub
+import TestRandom
 import Testing
 
 /// What a client got.

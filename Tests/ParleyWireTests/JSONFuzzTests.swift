@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import ParleyCore
 import ParleyWire
+import TestRandom
 import Testing
 
 /// Random JSON, whole and damaged, judged by an independent reader as well. `PARLEY_SEED` repeats a run.

@@ -1,4 +1,5 @@
 import ParleyCore
+import TestRandom
 
 /// What kind of run a seed makes.
 struct Plan {
@@ -19,7 +20,7 @@ struct Plan {
     let lease: Schedule.Time = 2_500_000
     let grace: Schedule.Time = 3_000_000
 
-    init(using random: inout SplitMix64) {
+    init(using random: inout SeededGenerator) {
         nodes = 2 + random.index(below: 3)
         rooms = 1 + random.index(below: 3)
         clients = 2 + random.index(below: 3)
@@ -36,7 +37,7 @@ struct Plan {
 
     /// Nothing goes wrong.
     static func calm() -> Plan {
-        var random = SplitMix64(seed: 1)
+        var random = SeededGenerator(seed: 1)
         var plan = Plan(using: &random)
         (plan.nodes, plan.rooms, plan.clients) = (1, 1, 2)
         plan.messages = 20

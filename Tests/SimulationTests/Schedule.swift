@@ -1,4 +1,5 @@
 import NIOCore
+import TestRandom
 
 /// Virtual time, and what is to happen when. All chance comes from here, so that a seed is a run.
 final class Schedule {
@@ -18,7 +19,7 @@ final class Schedule {
     }
 
     private(set) var now: Time = 0
-    var random: SplitMix64
+    var random: SeededGenerator
     private(set) var trace: [String] = []
     private(set) var count = 0
     /// A fingerprint of the run: the same seed must give the same one.
@@ -31,7 +32,7 @@ final class Schedule {
     private var lastSerial = 0
 
     init(seed: UInt64, isTracing: Bool) {
-        random = SplitMix64(seed: seed)
+        random = SeededGenerator(seed: seed)
         self.isTracing = isTracing
     }
 

@@ -1,5 +1,6 @@
 import NIOCore
 import ParleyCore
+import TestRandom
 
 @testable import ParleyHub
 

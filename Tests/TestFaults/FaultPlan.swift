@@ -1,3 +1,5 @@
+import TestRandom
+
 /// Which faults, when, for how long: all of it from one seed, so that the seed replays the plan, though not its timing.
 public struct FaultPlan: Sendable, Equatable {
     public struct Step: Sendable, Equatable, CustomStringConvertible {

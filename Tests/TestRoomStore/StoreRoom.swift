@@ -1,4 +1,5 @@
 package import ParleyCore
+import TestRandom
 package import Testing
 
 /// One room of a store, with what was put into it.
@@ -107,27 +108,14 @@ extension SessionStore {
 
 extension RoomID {
     package static func made() -> RoomID {
-        var random = SeededGenerator()
+        var random = SeededGenerator(seed: .random(in: .min ... .max))
         return .random(using: &random)
     }
 }
 
 extension SessionIdentity {
     package static func made(userID: String? = nil) -> SessionIdentity {
-        var random = SeededGenerator()
+        var random = SeededGenerator(seed: .random(in: .min ... .max))
         return SessionIdentity(key: .random(using: &random), clientID: .random(using: &random), userID: userID)
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014). The system's own generator has no state, and the thread sanitizer crashes
-/// where one without state is handed on.
-private struct SeededGenerator: RandomNumberGenerator {
-    private var state = UInt64.random(in: .min ... .max)
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

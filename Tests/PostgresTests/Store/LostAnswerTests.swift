@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import ParleyCore
 import TestPostgres
+import TestRandom
 import Testing
 
 @testable import ParleyPostgres

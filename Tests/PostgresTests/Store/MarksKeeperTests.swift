@@ -1,5 +1,6 @@
 import ParleyCore
 import TestPostgres
+import TestRandom
 import Testing
 
 @testable import ParleyPostgres
