@@ -1,0 +1,148 @@
+// Parley for React: a room as the state of a component. React, 18 or later, is the user's own.
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+import { Parley, ParleyError } from './parley.js';
+
+/** How long a room outlives its last component: StrictMode, and many a router, unmount and mount again at once. */
+const LINGER_MS = 1000;
+
+const NOTHING = Object.freeze({
+  status: 'connecting', node: null, clientId: null, room: null, error: null, count: 0,
+  members: Object.freeze([]), changes: Object.freeze([]), pending: Object.freeze([]),
+  values: Object.freeze({}), versions: Object.freeze({}),
+});
+
+/** Rooms in use, by address and id. The components that show one share it. */
+const stores = new Map();
+/** Clients in use, by address, with the number of their rooms. */
+const clients = new Map();
+
+/** A room in use, as snapshots: replaced whenever something of it has changed, never altered. */
+class RoomStore {
+  snapshot = NOTHING;
+  /** The room, once it is joined. */
+  joining;
+  #key;
+  #url;
+  #roomId;
+  #options;
+  #profile;
+  /** Aborted when the room is not in use any more. */
+  #over;
+  #listeners = new Set();
+  #timer;
+
+  constructor(key, url, roomId, options) {
+    this.#key = key;
+    this.#url = url;
+    this.#roomId = roomId;
+    this.#options = options;
+    this.#begin();
+  }
+
+  listen(listener) {
+    // One function may listen twice, for StrictMode does so.
+    const told = () => listener();
+    clearTimeout(this.#timer);
+    this.#listeners.add(told);
+    return () => {
+      this.#listeners.delete(told);
+      if (this.#listeners.size === 0) this.#timer = setTimeout(() => this.#end(), LINGER_MS);
+    };
+  }
+
+  setProfile(profile) {
+    const text = JSON.stringify(profile);
+    if (profile === undefined || text === this.#profile) return;
+    this.#profile = text;
+    // When the room cannot be joined, that is said elsewhere.
+    this.joining.then((room) => room.setProfile(profile), () => {});
+  }
+
+  /** After the end of the room, or of the client. Begins anew before it lets go, so that a client that lives is kept. */
+  retry() {
+    if (this.snapshot.status !== 'closed' && this.snapshot.status !== 'ended') return;
+    const over = this.#over;
+    this.#begin();
+    over.abort();
+  }
+
+  #begin() {
+    const { profile, recent, presence, create, ...options } = this.#options;
+    const client = clients.get(this.#url) ?? { rooms: 0 };
+    clients.set(this.#url, client);
+    client.rooms += 1;
+    if (!client.parley || client.parley.state === 'closed') client.parley = new Parley(this.#url, options);
+    const { parley } = client;
+    const { signal } = this.#over = new AbortController();
+    const show = (room, error = null) => { if (!signal.aborted) this.#show(parley, room, error); };
+    this.#profile = JSON.stringify(profile);
+    this.joining = parley.join(this.#roomId, { profile, recent, presence, create, signal });
+    this.joining.then((room) => {
+      const ended = ({ reason, error }) => {
+        if (reason !== 'client_closed') show(room, error ?? new ParleyError('not_in_room', `the room has ended: ${reason}`));
+      };
+      room.on('update', () => show(room, this.snapshot.error), { signal });
+      room.on('end', ended, { signal });
+      show(room);
+    }, (error) => show(null, error));
+    parley.on('state', ({ name, reason }) => {
+      show(this.snapshot.room, name === 'closed' ? new ParleyError('closed', reason) : this.snapshot.error);
+    }, { signal });
+    signal.addEventListener('abort', () => {
+      this.snapshot.room?.leave().catch(() => { /* It has ended. */ });
+      client.rooms -= 1;
+      if (client.rooms > 0) return;
+      client.parley.close();
+      clients.delete(this.#url);
+    });
+    show(null);
+  }
+
+  #end() {
+    this.#over.abort();
+    stores.delete(this.#key);
+  }
+
+  #show(parley, room, error) {
+    const { node, clientId } = parley;
+    const status = parley.state === 'closed' ? 'closed' : error ? 'ended' : room ? parley.state : 'connecting';
+    const { count = 0, members, changes, pending, values, versions } = room ?? NOTHING;
+    this.snapshot = {
+      status, node, clientId, room, error, count, members: [...members.values()], changes, pending, values, versions,
+    };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** The room as it is now, and what one can do in it. The components that show one room share it, by the options of the first. No
+    socket is opened before a component is mounted. */
+export function useRoom(url, roomId, options = {}) {
+  const key = `${url} ${roomId}`;
+  const latest = useRef(options);
+  useEffect(() => { latest.current = options; });
+
+  const subscribe = useCallback((listener) => {
+    if (!stores.has(key)) stores.set(key, new RoomStore(key, String(url), roomId, latest.current));
+    return stores.get(key).listen(listener);
+  }, [key]);
+  const snapshot = useSyncExternalStore(subscribe, () => stores.get(key)?.snapshot ?? NOTHING, () => NOTHING);
+
+  const { profile } = options;
+  useEffect(() => stores.get(key)?.setProfile(profile), [key, JSON.stringify(profile)]);
+
+  const verbs = useMemo(() => {
+    const joined = async () => {
+      const store = stores.get(key);
+      if (!store) throw new ParleyError('not_in_room');
+      return store.joining;
+    };
+    return {
+      send: async (message, options) => (await joined()).send(message, options),
+      set: async (values, options) => (await joined()).set(values, options),
+      signal: (signal, signalKey) => stores.get(key)?.snapshot.room?.signal(signal, signalKey),
+      older: async (limit, options) => (await joined()).older(limit, options),
+      retry: () => stores.get(key)?.retry(),
+    };
+  }, [key]);
+  return useMemo(() => ({ ...snapshot, ...verbs }), [snapshot, verbs]);
+}

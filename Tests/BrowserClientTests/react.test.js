@@ -1,0 +1,153 @@
+// The hook, with React as the system packages it.
+import assert from 'node:assert/strict';
+import { register } from 'node:module';
+import { beforeEach, mock, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { FakeSocket, settled, systemPackage } from './client.js';
+
+// `import 'react'` does not look where NODE_PATH points.
+const react = JSON.stringify(pathToFileURL(systemPackage.resolve('react')).href);
+register(`data:text/javascript,${encodeURIComponent(`
+  export const resolve = (name, context, next) => name === 'react' ? { url: ${react}, shortCircuit: true } : next(name, context);
+`)}`);
+const { default: React } = await import('react');
+const { create, act } = systemPackage('react-test-renderer');
+const { renderToString } = systemPackage('react-dom/server');
+const { useRoom } = await import('../../Sources/ParleyGateway/Web/Page/parley-react.js');
+
+globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+const { createElement, StrictMode } = React;
+
+/** What the last rendering of each component got. */
+const seen = new Map();
+
+function Chat({ name = 'chat', room = 'r', ...options }) {
+  const used = useRoom('ws://node', room, { WebSocket: FakeSocket, ...options });
+  seen.set(name, used);
+  return createElement('ul', null, used.changes.map((change) => createElement('li', { key: change.seq }, change.message)));
+}
+
+const chat = (props) => createElement(Chat, props);
+const told = (does) => act(async () => { does(); await settled(); });
+const mounted = async (...elements) => {
+  let root;
+  await act(async () => { root = create(createElement(StrictMode, null, ...elements)); });
+  return root;
+};
+const admitted = (state) => told(() => {
+  FakeSocket.newest.welcomes();
+  FakeSocket.newest.admits(state);
+});
+/** Nothing of one test is left to the next. */
+const over = async (root) => {
+  await act(async () => root.unmount());
+  mock.timers.tick(1000);
+};
+
+beforeEach(() => {
+  FakeSocket.all = [];
+  seen.clear();
+  mock.timers.reset();
+  // React's scheduler keeps the real clock; what lingers and what waits has the test's.
+  mock.timers.enable({ apis: ['setTimeout'] });
+});
+
+test('on a server nothing is opened, and there is something to show', () => {
+  const html = renderToString(createElement(StrictMode, null, chat({ key: 1 })));
+  assert.equal(html, '<ul></ul>');
+  assert.deepEqual([seen.get('chat').status, FakeSocket.all.length], ['connecting', 0]);
+});
+
+test('mounted twice at once, as StrictMode does, it opens one socket and joins once', async () => {
+  const root = await mounted(chat({ key: 1, profile: { name: 'Ann' } }));
+  assert.equal(FakeSocket.all.length, 1);
+  await admitted({ changes: ['a', 'b'], clients: [{ clientId: 'me', profile: { name: 'Ann' } }], values: { score: 3 } });
+  assert.equal(FakeSocket.newest.of('join').length, 1);
+  const { status, node, clientId, members, count, changes, values } = seen.get('chat');
+  assert.deepEqual([status, node, clientId, count, members[0].profile, values.score], ['open', 'n1', 'me', 1, { name: 'Ann' }, 3]);
+  assert.deepEqual(changes.map(({ message }) => message), ['a', 'b']);
+  assert.deepEqual(root.root.findAllByType('li').length, 2);
+  mock.timers.tick(1000);
+  assert.equal(FakeSocket.newest.closedWith, undefined);
+  await over(root);
+  assert.equal(FakeSocket.newest.closedWith, 1000);
+});
+
+test('what comes is rendered, what is sent is pending until it is durable, and verbs stay the same', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  await admitted();
+  const { send } = seen.get('chat');
+  let sent;
+  await told(() => { sent = send('hello'); });
+  assert.deepEqual(seen.get('chat').pending.map(({ message }) => message), ['hello']);
+  await told(() => FakeSocket.newest.updates(1, { clientId: 'me', id: 1, message: 'hello' }));
+  assert.equal(await sent, 1);
+  assert.deepEqual([seen.get('chat').pending, seen.get('chat').changes.length, seen.get('chat').send === send], [[], 1, true]);
+  await over(root);
+});
+
+test('sent before the room is joined, it waits for that', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  let sent;
+  await told(() => { sent = [seen.get('chat').send('one'), seen.get('chat').send('two')]; });
+  await admitted();
+  assert.deepEqual(FakeSocket.newest.of('message').map(({ message }) => message), ['one', 'two']);
+  sent.forEach((sent) => sent.catch(() => {}));
+  await over(root);
+});
+
+test('a lost socket is a status, and what is known stays', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  await admitted({ changes: ['a'] });
+  await told(() => FakeSocket.newest.ends());
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').changes.length], ['waiting', 1]);
+  await told(() => mock.timers.tick(250));
+  await told(() => {
+    FakeSocket.newest.welcomes({ resumed: true });
+    FakeSocket.newest.admits({ from: 2, changes: ['b'] });
+  });
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').changes.length], ['open', 2]);
+  await over(root);
+});
+
+test('two components share a room, two rooms share a client; each ends with its last user', async () => {
+  const root = await mounted(chat({ key: 1, name: 'one' }), chat({ key: 2, name: 'two' }), chat({ key: 3, name: 'three', room: 'q' }));
+  await told(() => FakeSocket.newest.welcomes());
+  assert.deepEqual(FakeSocket.all.length, 1);
+  assert.deepEqual(FakeSocket.newest.of('join').map(({ roomId }) => roomId), ['r', 'q']);
+  await act(async () => root.update(createElement(StrictMode, null, chat({ key: 1, name: 'one' }))));
+  mock.timers.tick(1000);
+  assert.deepEqual(FakeSocket.newest.of('leave').map(({ roomId }) => roomId), ['q']);
+  await over(root);
+  assert.equal(FakeSocket.newest.closedWith, 1000);
+});
+
+test('another profile is told, another room is joined', async () => {
+  const root = await mounted(chat({ key: 1, profile: { name: 'Ann' } }));
+  await admitted();
+  const rendered = (props) => act(async () => { root.update(createElement(StrictMode, null, chat({ key: 1, ...props }))); await settled(); });
+  await rendered({ profile: { name: 'Ann' } });
+  await rendered({ profile: { name: 'Anna' } });
+  assert.deepEqual(FakeSocket.newest.of('join').map(({ profile }) => profile.name), ['Ann', 'Anna']);
+  await rendered({ profile: { name: 'Anna' }, room: 'q' });
+  assert.deepEqual([FakeSocket.newest.newest('join').roomId, seen.get('chat').status], ['q', 'connecting']);
+  await over(root);
+});
+
+test('a room that cannot be joined is an error that can be tried again; so is a client that is closed', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  await told(() => {
+    FakeSocket.newest.welcomes();
+    FakeSocket.newest.refuses(FakeSocket.newest.newest('join').id, 'room_not_found');
+  });
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').error.code], ['ended', 'room_not_found']);
+  await told(() => seen.get('chat').retry());
+  await told(() => FakeSocket.newest.admits());
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').error], ['open', null]);
+  await told(() => FakeSocket.newest.ends(4001));
+  assert.equal(seen.get('chat').status, 'closed');
+  await told(() => seen.get('chat').retry());
+  await admitted();
+  assert.deepEqual([seen.get('chat').status, FakeSocket.all.length], ['open', 2]);
+  await over(root);
+});
