@@ -55,6 +55,7 @@ private struct FrameFields {
     private var heartbeatMs: Int64?
     private var graceMs: Int64?
     private var inFlightMax: Int64?
+    private var frameBytesMax: Int64?
     private var isNew: Bool?
     private var count: Int64?
     private var lastID: Int64?
@@ -92,7 +93,7 @@ private struct FrameFields {
         case "node": node = try scanner.text(of: bytes)
         case "heartbeatMs": heartbeatMs = try scanner.integer(of: bytes)
         case "graceMs": graceMs = try scanner.integer(of: bytes)
-        case "limits": inFlightMax = try limit(&scanner)
+        case "limits": try limits(&scanner)
         case "created": isNew = try scanner.bool()
         case "count": count = try scanner.integer(of: bytes)
         case "lastId": lastID = try scanner.integer(of: bytes)
@@ -120,7 +121,8 @@ private struct FrameFields {
             return .connect(
                 NodeFrame.Connect(
                     clientID: clientID, session: session, isResumed: isResumed, node: node, heartbeatMs: heartbeatMs,
-                    graceMs: graceMs, inFlightMax: Int(clamping: inFlightMax)))
+                    graceMs: graceMs, inFlightMax: Int(clamping: inFlightMax),
+                    frameBytesMax: frameBytesMax.map { Int(clamping: $0) }))
         case "create":
             guard let room, let isNew else { return nil }
             guard let id else { return .other(method: method) }
@@ -233,11 +235,15 @@ private struct FrameFields {
         return ids
     }
 
-    private func limit(_ scanner: inout JSONScanner) throws(JSONScanner.Fault) -> Int64? {
-        var found: Int64?
+    private mutating func limits(_ scanner: inout JSONScanner) throws(JSONScanner.Fault) {
+        var (inFlight, frameBytes): (Int64?, Int64?)
         try scanner.eachMember(of: bytes) { (scanner, name) throws(JSONScanner.Fault) in
-            if name == "inFlight" { found = try scanner.integer(of: bytes) } else { _ = try scanner.value() }
+            switch name {
+            case "inFlight": inFlight = try scanner.integer(of: bytes)
+            case "frameBytes": frameBytes = try scanner.integer(of: bytes)
+            default: _ = try scanner.value()
+            }
         }
-        return found
+        (inFlightMax, frameBytesMax) = (inFlight, frameBytes)
     }
 }

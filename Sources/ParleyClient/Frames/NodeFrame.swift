@@ -11,6 +11,8 @@ enum NodeFrame: Sendable, Equatable {
         var heartbeatMs: Int64
         var graceMs: Int64
         var inFlightMax: Int
+        /// A larger message ends the connection for good; nil when the node does not say.
+        var frameBytesMax: Int?
     }
 
     struct JoinReply: Sendable, Equatable {

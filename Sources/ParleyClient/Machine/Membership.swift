@@ -126,7 +126,7 @@ struct Membership: Sendable {
         if reply.roster.all != nil { told(reply.roster, &out) }
         outbox.joined(
             as: connect.clientID, lastID: reply.lastID, refused: reply.refused, inFlightMax: connect.inFlightMax,
-            onNewSocket: onNewSocket, &out)
+            frameBytesMax: connect.frameBytesMax, onNewSocket: onNewSocket, &out)
     }
 
     mutating func updated(_ state: RoomState, _ ids: inout RequestIDs, _ out: inout [ClientAction]) {

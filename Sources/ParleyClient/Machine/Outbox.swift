@@ -1,4 +1,5 @@
 import DequeModule
+import NIOCore
 import ParleyCore
 
 /// The messages of one room: which are sent, which wait, and what becomes of each. So that every message is applied at most
@@ -38,6 +39,7 @@ struct Outbox: Sendable {
     private var clientID: String?
     private var nextID: Int64 = 1
     private var inFlightMax = 1
+    private var frameBytesMax = Int.max
     private var isOpen = false
     /// Entries may be due.
     private var hasDue = false
@@ -62,8 +64,8 @@ struct Outbox: Sendable {
 
     /// The room was joined. On a new socket `lastID` is final: what an older one sent above it will not be applied any more.
     mutating func joined(
-        as clientID: String, lastID: Int64, refused: [Int64], inFlightMax: Int, onNewSocket: Bool,
-        _ out: inout [ClientAction]
+        as clientID: String, lastID: Int64, refused: [Int64], inFlightMax: Int, frameBytesMax: Int?,
+        onNewSocket: Bool, _ out: inout [ClientAction]
     ) {
         if self.clientID == clientID {
             if lastID >= nextID { out.append(.violation("\(room): lastId \(lastID), \(nextID - 1) is the last sent")) }
@@ -73,6 +75,7 @@ struct Outbox: Sendable {
         }
         self.clientID = clientID
         self.inFlightMax = max(1, inFlightMax)
+        self.frameBytesMax = frameBytesMax ?? .max
         settled.removeAll()
         var kept: Deque<Entry> = []
         for var entry in entries {
@@ -216,9 +219,16 @@ struct Outbox: Sendable {
         }
         guard let clientID else { return }
         while entries.count < inFlightMax, let (message, request) = waiting.popFirst() {
+            let text = ClientFrameText.message(id: nextID, room: room, message: message)
+            // The node would not answer: it would end the connection, and the client with it.
+            guard text.readableBytes <= frameBytesMax else {
+                let error = ClientError.refused(code: "too_large", reason: "this is too large for a frame")
+                out.append(.settle(request: request, .failure(error)))
+                continue
+            }
             entries.append(
                 Entry(id: nextID, clientID: clientID, message: message, request: request, phase: .sent))
-            out.append(.send(ClientFrameText.message(id: nextID, room: room, message: message)))
+            out.append(.send(text))
             nextID += 1
         }
     }
