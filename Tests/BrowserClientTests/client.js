@@ -1,9 +1,16 @@
 // What the tests of the browser's client share: where things are, a node that is told what to say, and a page around a client.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** A file of the repository. */
 export const repositoryFile = (path) => new URL(`../../${path}`, import.meta.url);
+
+/** A file that nodes serve. */
+export const pageFile = (name) => new URL(name, repositoryFile('Sources/ParleyGateway/Web/Page/'));
 
 /** A package of the system's, which NODE_PATH has. */
 export const systemPackage = createRequire(import.meta.url);
@@ -62,6 +69,35 @@ const run = (from, changes) => {
   return { from, to, position: `${to}-a`, changes: whole };
 };
 
+/** In place of the real one, from `install` on: time passes when a test says so. */
+export class FakeClock {
+  #timers = new Map();
+  #now = 0;
+  #newest = 0;
+
+  install() {
+    this.#timers.clear();
+    globalThis.setTimeout = (does, ms = 0) => {
+      this.#timers.set(++this.#newest, { does, due: this.#now + ms });
+      return this.#newest;
+    };
+    globalThis.clearTimeout = (timer) => this.#timers.delete(timer);
+  }
+
+  tick(ms) {
+    const end = this.#now + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(([, { due }]) => due <= end).sort(([, one], [, other]) => one.due - other.due);
+      if (!next) break;
+      const [timer, { does, due }] = next;
+      this.#timers.delete(timer);
+      this.#now = due;
+      does();
+    }
+    this.#now = end;
+  }
+}
+
 /** As much of a browser's window as the client looks at. */
 export class FakePage extends EventTarget {
   location = { href: 'https://example.org/chat?x=1#room' };
@@ -90,4 +126,29 @@ export async function until(holds, what = holds.toString()) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** A node without a database. */
+export class LiveNode {
+  static #executable = process.env.PARLEY_EXECUTABLE
+    ?? ['debug', 'release'].map((kind) => fileURLToPath(repositoryFile(`.build/${kind}/parley`))).find(existsSync);
+  /** Why there can be none; false when there can. */
+  static missing = LiveNode.#executable ? false : 'no executable of parley: build it first';
+
+  name = 'n1';
+
+  static async start() {
+    const node = new LiveNode();
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    node.port = server.address().port;
+    node.url = `ws://127.0.0.1:${node.port}`;
+    await new Promise((resolve) => server.close(resolve));
+    const arguments_ = ['serve', '--store', 'memory', '--port', String(node.port), '--node-name', node.name, '--allow-anonymous'];
+    node.process = spawn(LiveNode.#executable, arguments_, { stdio: 'ignore' });
+    await until(async () => (await fetch(`http://127.0.0.1:${node.port}/health/ready`).catch(() => null))?.ok, 'the node is ready');
+    return node;
+  }
+
+  stop() { this.process.kill('SIGKILL'); }
 }

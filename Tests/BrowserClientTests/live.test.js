@@ -1,16 +1,11 @@
 // The client on a real node, by a network that loses connections.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Parley } from '../../Sources/ParleyGateway/Web/Page/parley.js';
-import { repositoryFile, systemPackage, until } from './client.js';
+import { LiveNode, systemPackage, until } from './client.js';
 
 const { WebSocket } = systemPackage('ws');
-const executable = process.env.PARLEY_EXECUTABLE
-  ?? ['debug', 'release'].map((kind) => fileURLToPath(repositoryFile(`.build/${kind}/parley`))).find(existsSync);
 
 /** Between clients and a node: connections that can be cut, stalled, and refused. */
 class Network {
@@ -51,7 +46,7 @@ class Network {
   }
 }
 
-describe('on a node', { skip: executable ? false : 'no executable of parley: build it first' }, () => {
+describe('on a node', { skip: LiveNode.missing }, () => {
   let [node, network, url, clients] = [null, null, '', []];
   const connect = (options) => {
     const parley = new Parley(url, { WebSocket, ...options });
@@ -60,20 +55,15 @@ describe('on a node', { skip: executable ? false : 'no executable of parley: bui
   };
 
   before(async () => {
-    const server = net.createServer();
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    node = spawn(executable, ['serve', '--store', 'memory', '--port', String(port), '--allow-anonymous'], { stdio: 'ignore' });
-    await until(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null))?.ok);
-    network = new Network(port);
+    node = await LiveNode.start();
+    network = new Network(node.port);
     url = `ws://127.0.0.1:${await network.start()}`;
   });
 
   after(() => {
     for (const parley of clients) parley.close();
     network.stop();
-    node.kill('SIGKILL');
+    node.stop();
   });
 
   test('two clients speak, set values, signal, read history, and see each other come and go', async () => {

@@ -1,9 +1,9 @@
 // The hook, with React as the system packages it.
 import assert from 'node:assert/strict';
 import { register } from 'node:module';
-import { beforeEach, mock, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { FakeSocket, settled, systemPackage } from './client.js';
+import { FakeClock, FakeSocket, settled, systemPackage } from './client.js';
 
 // `import 'react'` does not look where NODE_PATH points.
 const react = JSON.stringify(pathToFileURL(systemPackage.resolve('react')).href);
@@ -18,6 +18,7 @@ const { useRoom } = await import('../../Sources/ParleyGateway/Web/Page/parley-re
 globalThis.IS_REACT_ACT_ENVIRONMENT = true;
 const { createElement, StrictMode } = React;
 
+const clock = new FakeClock();
 /** What the last rendering of each component got. */
 const seen = new Map();
 
@@ -41,15 +42,14 @@ const admitted = (state) => told(() => {
 /** Nothing of one test is left to the next. */
 const over = async (root) => {
   await act(async () => root.unmount());
-  mock.timers.tick(1000);
+  clock.tick(1000);
 };
 
 beforeEach(() => {
   FakeSocket.all = [];
   seen.clear();
-  mock.timers.reset();
-  // React's scheduler keeps the real clock; what lingers and what waits has the test's.
-  mock.timers.enable({ apis: ['setTimeout'] });
+  // React's scheduler keeps the real one; what lingers and what waits has this.
+  clock.install();
 });
 
 test('on a server nothing is opened, and there is something to show', () => {
@@ -67,10 +67,22 @@ test('mounted twice at once, as StrictMode does, it opens one socket and joins o
   assert.deepEqual([status, node, clientId, count, members[0].profile, values.score], ['open', 'n1', 'me', 1, { name: 'Ann' }, 3]);
   assert.deepEqual(changes.map(({ message }) => message), ['a', 'b']);
   assert.deepEqual(root.root.findAllByType('li').length, 2);
-  mock.timers.tick(1000);
+  clock.tick(1000);
   assert.equal(FakeSocket.newest.closedWith, undefined);
   await over(root);
   assert.equal(FakeSocket.newest.closedWith, 1000);
+});
+
+test('a room outlives a short while without components', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  await admitted({ changes: ['a'] });
+  await act(async () => root.unmount());
+  clock.tick(500);
+  const again = await mounted(chat({ key: 1 }));
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').changes.length], ['open', 1]);
+  clock.tick(1000);
+  assert.deepEqual([FakeSocket.all.length, FakeSocket.newest.closedWith], [1, undefined]);
+  await over(again);
 });
 
 test('what comes is rendered, what is sent is pending until it is durable, and verbs stay the same', async () => {
@@ -101,7 +113,7 @@ test('a lost socket is a status, and what is known stays', async () => {
   await admitted({ changes: ['a'] });
   await told(() => FakeSocket.newest.ends());
   assert.deepEqual([seen.get('chat').status, seen.get('chat').changes.length], ['waiting', 1]);
-  await told(() => mock.timers.tick(250));
+  await told(() => clock.tick(250));
   await told(() => {
     FakeSocket.newest.welcomes({ resumed: true });
     FakeSocket.newest.admits({ from: 2, changes: ['b'] });
@@ -116,7 +128,7 @@ test('two components share a room, two rooms share a client; each ends with its 
   assert.deepEqual(FakeSocket.all.length, 1);
   assert.deepEqual(FakeSocket.newest.of('join').map(({ roomId }) => roomId), ['r', 'q']);
   await act(async () => root.update(createElement(StrictMode, null, chat({ key: 1, name: 'one' }))));
-  mock.timers.tick(1000);
+  clock.tick(1000);
   assert.deepEqual(FakeSocket.newest.of('leave').map(({ roomId }) => roomId), ['q']);
   await over(root);
   assert.equal(FakeSocket.newest.closedWith, 1000);
@@ -150,4 +162,5 @@ test('a room that cannot be joined is an error that can be tried again; so is a 
   await admitted();
   assert.deepEqual([seen.get('chat').status, FakeSocket.all.length], ['open', 2]);
   await over(root);
+  assert.equal(FakeSocket.newest.closedWith, 1000);
 });

@@ -1,9 +1,10 @@
 // What a program sees of the client, over sockets whose other end is the test.
 import assert from 'node:assert/strict';
-import { beforeEach, describe, mock, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import { Parley } from '../../Sources/ParleyGateway/Web/Page/parley.js';
-import { FakePage, FakeSocket, settled } from './client.js';
+import { FakeClock, FakePage, FakeSocket, settled } from './client.js';
 
+const clock = new FakeClock();
 const connect = (options) => new Parley('ws://node', { WebSocket: FakeSocket, page: null, ...options });
 
 /** In the room `r`, on an open socket. */
@@ -19,8 +20,7 @@ const texts = (changes) => changes.map((change) => change.message);
 
 beforeEach(() => {
   FakeSocket.all = [];
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout'] });
+  clock.install();
 });
 
 describe('where it connects', () => {
@@ -43,7 +43,7 @@ describe('where it connects', () => {
     await settled();
     assert.deepEqual(FakeSocket.newest.protocols, ['parley.v1', 'bearer.t1', 'session.s0']);
     FakeSocket.newest.ends(4003);
-    mock.timers.tick(250);
+    clock.tick(250);
     await settled();
     assert.deepEqual(FakeSocket.newest.protocols, ['parley.v1', 'bearer.t2', 'session.s0']);
     FakeSocket.newest.ends(4003);
@@ -56,9 +56,22 @@ describe('where it connects', () => {
     await settled();
     assert.deepEqual([parley.state, FakeSocket.all.length], ['waiting', 0]);
     isAway = false;
-    mock.timers.tick(250);
+    clock.tick(250);
     await settled();
     assert.deepEqual(FakeSocket.newest.protocols, ['parley.v1', 'bearer.t']);
+  });
+
+  test('a credential that comes too late is not used', async () => {
+    const waiting = [];
+    connect({ token: () => new Promise((resolve) => waiting.push(resolve)) });
+    clock.tick(5000);
+    clock.tick(250);
+    waiting[0]('late');
+    await settled();
+    assert.equal(FakeSocket.all.length, 0);
+    waiting[1]('t');
+    await settled();
+    assert.deepEqual(FakeSocket.all.map(({ protocols }) => protocols[1]), ['bearer.t']);
   });
 
   test('where there is no WebSocket, that is said at once', () => {
@@ -82,7 +95,7 @@ describe('messages', () => {
     room.send(message);
     message.text = 'second';
     socket.ends();
-    mock.timers.tick(250);
+    clock.tick(250);
     FakeSocket.newest.welcomes({ resumed: true });
     FakeSocket.newest.admits();
     assert.deepEqual(FakeSocket.newest.of('message'), [{ method: 'message', id: 1, roomId: 'r', message: { text: 'first' } }]);
@@ -96,6 +109,19 @@ describe('messages', () => {
     room.send('w');
     socket.updates(1, 'go', 'other');
     assert.deepEqual(socket.of('message').map(({ id, message }) => [id, message]), [[1, 'w'], [2, 'x'], [3, 'y']]);
+  });
+
+  test('nobody is told of one thing from within another', async () => {
+    const { parley, room, socket } = await joined({ changes: [] });
+    const told = [];
+    room.on('change', ({ message }) => {
+      told.push(`${message} {`);
+      parley.close();
+      told.push('}');
+    });
+    room.on('end', () => told.push('end'));
+    socket.updates(1, 'a', 'b');
+    assert.deepEqual(told, ['a {', '}', 'b {', '}', 'end']);
   });
 
   test('what waits to be sent has a bound, and an error when it is full', async () => {
@@ -117,7 +143,7 @@ describe('messages', () => {
     await assert.rejects(sent, /no more/);
     await assert.rejects(waiting, { name: 'AbortError' });
     assert.deepEqual(room.pending, []);
-    mock.timers.tick(250);
+    clock.tick(250);
     FakeSocket.newest.welcomes({ resumed: true });
     FakeSocket.newest.admits();
     assert.deepEqual(FakeSocket.newest.of('message'), []);
@@ -254,11 +280,11 @@ describe('the log', () => {
     const { room, socket } = await joined({ changes: ['a'] });
     const history = room.history({ after: 0 });
     socket.ends();
-    mock.timers.tick(250);
+    clock.tick(250);
     FakeSocket.newest.welcomes({ resumed: true });
     FakeSocket.newest.admits({ from: 2 });
     FakeSocket.newest.refuses(FakeSocket.newest.newest('history').id, 'unavailable', { retryMs: 100 });
-    mock.timers.tick(100);
+    clock.tick(100);
     assert.equal(FakeSocket.newest.of('history').length, 2);
     FakeSocket.newest.answers('history', page(1, 'a'));
     assert.deepEqual(texts((await history).changes), ['a']);
@@ -350,6 +376,7 @@ describe('the page around it', () => {
       const page = new FakePage();
       const parley = onPage(page);
       FakeSocket.newest.welcomes();
+      page.tells('pagehide');
       end(parley);
       page.tells('pagehide');
       assert.equal(page.stored.size, 0);
@@ -378,7 +405,7 @@ describe('the page around it', () => {
     page.shows('hidden');
     page.shows('visible');
     assert.deepEqual(FakeSocket.newest.sent, [{ method: 'ping' }]);
-    mock.timers.tick(3000);
+    clock.tick(3000);
     assert.deepEqual([parley.state, FakeSocket.newest.closedWith], ['waiting', 'nothing']);
   });
 

@@ -268,7 +268,7 @@ struct ChatTests {
 
             // Someone else comes with the token that the page saves when it is left.
             try await ann.run("window.dispatchEvent(new Event('pagehide'))")
-            let token: String = try await ann.value("JSON.parse(sessionStorage.getItem('parley.session')).token")
+            let token: String = try await ann.value("JSON.parse(sessionStorage.getItem('parley.session')).session")
             let thief = try await ClientConnection.open(
                 NodeAddress(host: "127.0.0.1", port: Int(node.port), path: "/ws?session=\(token)"), onText: { _ in },
                 onClose: { _ in })

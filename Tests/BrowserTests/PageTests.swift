@@ -8,9 +8,11 @@ import Testing
 struct PageTests {
     static let files = [
         ("/", "text/html; charset=utf-8"), ("/chat.css", "text/css; charset=utf-8"),
-        ("/chat.js", "text/javascript; charset=utf-8"), ("/chat-link.js", "text/javascript; charset=utf-8"),
-        ("/chat-outbox.js", "text/javascript; charset=utf-8"), ("/chat-view.js", "text/javascript; charset=utf-8"),
-        ("/chat.svg", "image/svg+xml"),
+        ("/chat.js", "text/javascript; charset=utf-8"), ("/chat-view.js", "text/javascript; charset=utf-8"),
+        ("/chat.svg", "image/svg+xml"), ("/parley.js", "text/javascript; charset=utf-8"),
+        ("/parley.d.ts", "application/typescript; charset=utf-8"),
+        ("/parley-react.js", "text/javascript; charset=utf-8"),
+        ("/parley-react.d.ts", "application/typescript; charset=utf-8"),
     ]
 
     @Test("each part comes with its type, its guards and a tag; who has it already gets 304 and nothing more")
@@ -31,6 +33,8 @@ struct PageTests {
                 "form-action 'none'", "frame-ancestors 'none'",
             ] { #expect(directives.contains(directive), "\(directive) in \(policy)") }
             #expect(!policy.contains("unsafe"))
+            let isForAll = path.hasPrefix("/parley")
+            #expect(response.value(forHTTPHeaderField: "Access-Control-Allow-Origin") == (isForAll ? "*" : nil))
 
             let tag = try #require(response.value(forHTTPHeaderField: "ETag"))
             #expect(tag.hasPrefix("\"") && tag.hasSuffix("\"") && tag.count > 10)
@@ -51,6 +55,17 @@ struct PageTests {
             #expect(nothing.isEmpty)
         }
         #expect(try await node.answer("/chat-nothing.js").response.statusCode == 404)
+        await node.kill()
+    }
+
+    @Test("what the chat page needs is light: 60 KB, not compressed")
+    func weight() async throws {
+        let node = try await Node.startAlone()
+        var bytes = 0
+        for path in ["/", "/chat.css", "/chat.js", "/chat-view.js", "/chat.svg", "/parley.js"] {
+            bytes += try await node.answer(path).body.utf8.count
+        }
+        #expect(bytes <= 60 * 1_024)
         await node.kill()
     }
 }

@@ -2,16 +2,20 @@ import Crypto
 import HTTPTypes
 import Hummingbird
 
-/// The chat page at `/` and what belongs to it, from within the executable.
+/// The chat page at `/`, what belongs to it, and the client that programs get from here, all from within the executable.
 struct PageRoutes: Sendable {
+    private static let script = "text/javascript; charset=utf-8"
+    private static let declarations = "application/typescript; charset=utf-8"
     private static let files = [
         PageFile("/", "text/html; charset=utf-8", PackageResources.index_html),
         PageFile("/chat.css", "text/css; charset=utf-8", PackageResources.chat_css),
-        PageFile("/chat.js", "text/javascript; charset=utf-8", PackageResources.chat_js),
-        PageFile("/chat-link.js", "text/javascript; charset=utf-8", PackageResources.chat_link_js),
-        PageFile("/chat-outbox.js", "text/javascript; charset=utf-8", PackageResources.chat_outbox_js),
-        PageFile("/chat-view.js", "text/javascript; charset=utf-8", PackageResources.chat_view_js),
+        PageFile("/chat.js", script, PackageResources.chat_js),
+        PageFile("/chat-view.js", script, PackageResources.chat_view_js),
         PageFile("/chat.svg", "image/svg+xml", PackageResources.chat_svg),
+        PageFile("/parley.js", script, PackageResources.parley_js, isForAll: true),
+        PageFile("/parley.d.ts", declarations, PackageResources.parley_d_ts, isForAll: true),
+        PageFile("/parley-react.js", script, PackageResources.parley_react_js, isForAll: true),
+        PageFile("/parley-react.d.ts", declarations, PackageResources.parley_react_d_ts, isForAll: true),
     ]
 
     static var paths: [String] { files.map(\.path.description) }
@@ -30,7 +34,8 @@ private struct PageFile: Sendable {
     private let tag: String
     private let content: ByteBuffer
 
-    init(_ path: RouterPath, _ type: String, _ bytes: [UInt8]) {
+    /// - Parameter isForAll: pages of other origins may have it too, as a module has to say of itself.
+    init(_ path: RouterPath, _ type: String, _ bytes: [UInt8], isForAll: Bool = false) {
         self.path = path
         content = ByteBuffer(bytes: bytes)
         let digest = SHA256.hash(data: bytes).prefix(16)
@@ -40,6 +45,7 @@ private struct PageFile: Sendable {
             .xContentTypeOptions: "nosniff",
         ]
         if let referrerPolicy = HTTPField.Name("Referrer-Policy") { headers[referrerPolicy] = "no-referrer" }
+        if isForAll { headers[.accessControlAllowOrigin] = "*" }
         self.headers = headers
     }
 

@@ -1,105 +1,156 @@
-const MESSAGES_MAX = 500;
-const NAMES_MAX = 2000;
+const SHOWN = 500; // messages; who reads further up keeps what is there, up to the next bound
+const SHOWN_MAX = 3000;
+const NAMES_KEPT = 2000;
+const ROSTER_SHOWN = 200;
+const TYPING_SHOWN = 3;
+const END_PX = 60;
 
 export const element = (id) => document.getElementById(id);
+const make = (tag, className, text = '') => Object.assign(document.createElement(tag), { className, textContent: text });
+const button = (label, onclick) => Object.assign(make('button', '', label), { onclick });
+// Only where it differs, lest a screen reader says everything again.
+const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+const textOf = (message) => typeof message?.text === 'string' ? message.text : JSON.stringify(message);
 
-/** The names of those who are here, and of the latest who were: a message carries only its writer's id. */
-export class Names {
-  constructor() { this.known = new Map(); }
-
-  learn(clientId, profile) {
-    this.known.delete(clientId);
-    const name = typeof profile?.name === 'string' ? profile.name.trim() : '';
-    if (name) this.known.set(clientId, name);
-    if (this.known.size > NAMES_MAX) this.known.delete(this.known.keys().next().value);
-  }
-
-  of(clientId) {
-    return this.known.get(clientId) ?? (clientId ? `guest ${String(clientId).slice(0, 4)}` : 'the server');
-  }
-}
-
-/** The document. Whatever others wrote goes in as text nodes, never as markup. */
+/** The document. Whatever others wrote goes in as text, never as markup. */
 export class View {
-  constructor(names) {
-    this.names = names;
-    this.clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+  /** Also of some who have left: a message carries only its writer's id. */
+  #names = new Map();
+  #clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+  #log = element('log');
+  #scroll = element('scroll');
+  #title;
+  #unread = 0;
+
+  constructor(roomId) {
+    this.#title = `#${roomId} · Parley`;
+    element('room').textContent = roomId;
+    element('unread').onclick = () => this.#scrollToEnd();
+    this.#scroll.addEventListener('scroll', () => this.#read(), { passive: true });
+    document.addEventListener('visibilitychange', () => this.#read());
+    this.#read();
   }
 
-  state(name, text, action) {
+  get #isAtEnd() { return this.#scroll.scrollHeight - this.#scroll.scrollTop - this.#scroll.clientHeight < END_PX; }
+  get isAtStart() { return this.#scroll.scrollTop < this.#scroll.clientHeight; }
+
+  state(name, text, story = '') {
     document.body.dataset.state = name;
-    element('status-text').textContent = text;
-    this.notice(action ? text : null, action);
+    write(element('status-text'), text);
+    write(element('story'), story);
+    if (name === 'online') this.notice('');
   }
 
-  /** Says what needs the reader's decision, or, with null, nothing any more. */
-  notice(text, action) {
-    element('notice').hidden = text === null;
-    element('notice-text').textContent = text ?? '';
-    element('notice-action').hidden = !action;
-    element('notice-action').textContent = action?.label ?? '';
-    element('notice-action').onclick = () => { this.notice(null); action?.run(); };
+  /** What needs the reader's decision; nothing, if it is empty. */
+  notice(text, label, run) {
+    element('notice').hidden = !text;
+    element('notice-text').textContent = text;
+    Object.assign(element('notice-action'), { textContent: label, onclick: () => { this.notice(''); run?.(); } });
   }
 
-  append(changes, ownId, isFresh) {
-    const [log, scroll] = [element('log'), element('scroll')];
-    const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
-    if (isFresh) log.replaceChildren();
-    log.append(...changes.slice(-MESSAGES_MAX).map((change) => this.message(change, ownId)));
-    while (log.childElementCount > MESSAGES_MAX) log.firstElementChild.remove();
-    if (isFresh || isAtEnd) this.scrollToEnd();
+  begin(changes, ownId) {
+    this.#log.replaceChildren(...changes.slice(-SHOWN).map((change) => this.#message(change, ownId)));
+    this.#scrollToEnd();
   }
 
-  message({ seq, change }, ownId) {
-    const by = make('p', 'by');
-    const who = by.appendChild(make('bdi', '', this.names.of(change.clientId)));
-    who.dataset.client = change.clientId ?? '';
-    const date = new Date(change.at);
-    if (change.at && Number.isFinite(date.getTime())) {
-      const time = by.appendChild(make('time', '', this.clock.format(date)));
-      time.dateTime = date.toISOString();
-      time.title = date.toLocaleString();
+  /** Returns the place of what is first, if something before it was taken away. */
+  append(change, ownId) {
+    const [isAtEnd, isOwn] = [this.#isAtEnd, change.clientId === ownId];
+    const item = this.#message(change, ownId);
+    if (!isOwn && (!isAtEnd || document.hidden)) this.#mark(item);
+    this.#log.append(item);
+    const surplus = this.#log.childElementCount - (isAtEnd ? SHOWN : SHOWN_MAX);
+    for (let count = surplus; count > 0; count -= 1) this.#log.firstElementChild.remove();
+    if (isAtEnd || isOwn) this.#scrollToEnd();
+    return surplus > 0 ? Number(this.#log.firstElementChild.dataset.seq) : undefined;
+  }
+
+  /** Above what is being read, which stays where it is, unread aloud. */
+  prepend(changes, ownId) {
+    const below = this.#scroll.scrollHeight - this.#scroll.scrollTop;
+    this.#log.ariaBusy = 'true';
+    this.#log.prepend(...changes.map((change) => this.#message(change, ownId)));
+    this.#scroll.scrollTop = this.#scroll.scrollHeight - below;
+    this.#log.ariaBusy = 'false';
+  }
+
+  outbox(pending, failed) {
+    const [outbox, count] = [element('outbox'), pending.length + failed.length];
+    const before = outbox.childElementCount;
+    if (before + count === 0) return;
+    const waiting = (message, fate, className) => {
+      const item = make('li', className);
+      item.append(make('p', 'text', textOf(message)), make('span', 'fate', fate));
+      return item;
+    };
+    outbox.replaceChildren(...pending.map(({ message }) => waiting(message, 'sending …', '')));
+    for (const { message, error, again, discard } of failed) {
+      const item = waiting(message, `not sent: ${error.message} `, 'failed');
+      item.append(button('Send again', again), ' ', button('Discard', discard));
+      outbox.append(item);
     }
-    const isText = typeof change.message?.text === 'string';
-    const text = make('p', isText ? 'text' : 'text json', isText ? change.message.text : JSON.stringify(change.message));
-    const item = make('li', change.clientId === ownId ? 'own' : '');
+    if (before < count) this.#scrollToEnd();
+  }
+
+  /** `news` are those of whom something is new. */
+  members(members, news, count, ownId) {
+    for (const { clientId, profile } of news) {
+      this.#names.delete(clientId);
+      const name = typeof profile?.name === 'string' ? profile.name.trim() : '';
+      if (name) this.#names.set(clientId, name);
+      if (this.#names.size > NAMES_KEPT) this.#names.delete(this.#names.keys().next().value);
+    }
+    const items = members.slice(0, ROSTER_SHOWN).map(({ clientId }) => {
+      const item = make('li');
+      item.append(make('bdi', '', this.#name(clientId)));
+      if (clientId === ownId) item.append(make('span', 'more', '(you)'));
+      return item;
+    });
+    if (count > items.length) items.push(make('li', 'more', `and ${count - items.length} more`));
+    element('count').textContent = count;
+    element('roster').replaceChildren(...items);
+    for (const who of this.#log.querySelectorAll('bdi')) write(who, this.#name(who.dataset.client));
+  }
+
+  typing(clientIds) {
+    const names = clientIds.slice(0, TYPING_SHOWN).map((clientId) => this.#name(clientId)).join(', ');
+    element('typing').textContent = names && `typing: ${names} …`;
+  }
+
+  #name(clientId) { return this.#names.get(clientId) ?? (clientId ? `guest ${String(clientId).slice(0, 4)}` : 'the server'); }
+
+  #mark(item) {
+    if (this.#unread === 0) {
+      this.#log.querySelector('.new')?.remove();
+      item.prepend(make('p', 'new', 'New'));
+    }
+    this.#unread += 1;
+    this.#read();
+  }
+
+  #read() {
+    if (this.#isAtEnd && !document.hidden) this.#unread = 0;
+    document.title = this.#unread ? `(${this.#unread}) ${this.#title}` : this.#title;
+    Object.assign(element('unread'), { hidden: this.#unread === 0, textContent: `${this.#unread} new ↓` });
+  }
+
+  #message({ seq, clientId, at, message }, ownId) {
+    const by = make('p', 'by');
+    const who = by.appendChild(make('bdi', '', this.#name(clientId)));
+    who.dataset.client = clientId ?? '';
+    const date = new Date(at);
+    if (at && Number.isFinite(date.getTime())) {
+      const time = make('time', '', this.#clock.format(date));
+      by.append(Object.assign(time, { dateTime: date.toISOString(), title: date.toLocaleString() }));
+    }
+    const item = make('li', clientId === ownId ? 'own' : '');
     item.dataset.seq = seq;
-    item.append(by, text);
+    item.append(by, make('p', typeof message?.text === 'string' ? 'text' : 'text json', textOf(message)));
     return item;
   }
 
-  outbox(entries, sendAgain, discard) {
-    const wasEmpty = !element('outbox').childElementCount;
-    if (wasEmpty && !entries.length) return;
-    element('outbox').replaceChildren(...entries.map((entry) => {
-      const item = make('li', entry.failed ? 'failed' : '');
-      const fate = make('span', 'fate', entry.failed ? `not sent: ${entry.failed}` : 'sending …');
-      item.append(make('p', 'text', entry.text), fate);
-      if (entry.failed) item.append(button('Send again', () => sendAgain(entry)), button('Discard', () => discard(entry)));
-      return item;
-    }));
-    if (wasEmpty && entries.length) this.scrollToEnd();
+  #scrollToEnd() {
+    this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    this.#read();
   }
-
-  roster(clients, count, ownId) {
-    element('count').textContent = count;
-    const items = clients.map((clientId) => {
-      const item = make('li');
-      item.append(make('bdi', '', this.names.of(clientId)));
-      if (clientId === ownId) item.append(make('span', 'you', '(you)'));
-      return item;
-    });
-    if (count > clients.length) items.push(make('li', 'more', `and ${count - clients.length} more`));
-    element('roster').replaceChildren(...items);
-    for (const who of element('log').querySelectorAll('bdi')) {
-      const name = this.names.of(who.dataset.client);
-      // Only where it differs, lest a screen reader says everything again.
-      if (who.textContent !== name) who.textContent = name;
-    }
-  }
-
-  scrollToEnd() { element('scroll').scrollTop = element('scroll').scrollHeight; }
 }
-
-const make = (tag, className = '', text = '') => Object.assign(document.createElement(tag), { className, textContent: text });
-const button = (label, run) => Object.assign(make('button', '', label), { type: 'button', onclick: run });

@@ -1009,7 +1009,10 @@ export class Parley extends Emitter {
         return this.#alarms.set(name, setTimeout(ring, deed.least + Math.random() * (deed.most - deed.least)));
       }
       case 'state':
-        if (state.name === 'closed') this.#listening.abort();
+        if (state.name === 'closed') {
+          this.#listening.abort();
+          this.#unsave();
+        }
         return this.emit('state', state);
       case 'error': return this.emit('error', error);
       case 'settle': {
