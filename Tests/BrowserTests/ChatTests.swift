@@ -76,6 +76,9 @@ struct ChatTests {
             #expect(seenByAnn.filter { $0.name == "Ann" }.map(\.text) == (1...6).map { "a\($0)" })
             #expect(seenByAnn.filter { $0.name == "Bob" }.map(\.text) == ["b1"])
             try await ann.waits(toSend: 0)
+            #expect(
+                try await ann.value("document.getElementById('story').textContent")
+                    == "n1 is back: nothing was missed")
             // It is the same page with the same session: nobody came or went.
             #expect(try await ann.value("window.sameAsBefore"))
             try await ann.rosterIs(["Ann", "Bob"])

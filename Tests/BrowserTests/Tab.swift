@@ -90,12 +90,28 @@ struct Tab: Sendable {
 
     /// Writes a message and presses Enter.
     func say(_ text: String) async throws {
+        try await types(text)
+        try await press("Enter", code: 13)
+    }
+
+    /// Writes, and does not send it yet.
+    func types(_ text: String) async throws {
         try await run("document.getElementById('text').focus()")
         try await insert(text)
+    }
+
+    /// Takes back what was written and not sent.
+    func clears() async throws {
+        try await run("document.getElementById('text').focus(); document.getElementById('text').select()")
+        try await press("Delete", code: 46)
+    }
+
+    func press(_ key: String, code: Int) async throws {
         for type in ["keyDown", "keyUp"] {
             try await tools.call(
                 "Input.dispatchKeyEvent",
-                #"{"type":"\#(type)","key":"Enter","code":"Enter","windowsVirtualKeyCode":13}"#, session: session)
+                #"{"type":"\#(type)","key":"\#(key)","code":"\#(key)","windowsVirtualKeyCode":\#(code)}"#,
+                session: session)
         }
     }
 
