@@ -292,6 +292,19 @@ describe('the log', () => {
 });
 
 describe('joining', () => {
+  test('a room that has ended has no part in a later one of the same id', async () => {
+    const { parley, room, socket } = await joined();
+    const leaving = room.leave();
+    socket.answers('leave', { reason: 'left', lastId: 0 });
+    await leaving;
+    const { room: later } = await joined({ parley });
+    await assert.rejects(room.send('stray'), code('not_in_room'));
+    room.signal('stray');
+    room.setProfile({ name: 'stray' });
+    await assert.rejects(room.leave(), code('not_in_room'));
+    assert.deepEqual([later.state, socket.of('message'), socket.of('signal'), socket.of('join').length], ['joined', [], [], 2]);
+  });
+
   test('makes the room if told to', async () => {
     const parley = connect();
     const joining = parley.join('r', { create: { meta: { topic: 'tea' } }, profile: { name: 'Ann' } });

@@ -74,8 +74,8 @@ struct ChatUseTests {
         try await Browser.run { browser in
             let ann = try await browser.open(node.page(room: "tea"))
             try await ann.isOnline(on: "n1")
-            try await ann.run("document.getElementById('create').click()")
-            try await ann.until("another room", "location.hash.length > 10 && document.readyState === 'complete'")
+            try await ann.run("window.isFormer = true; document.getElementById('create').click()")
+            try await ann.until("another room", "!window.isFormer && location.hash.length > 10")
             try await ann.isOnline(on: "n1")
             try await ann.say("who comes?")
             _ = try await ann.shows(1)

@@ -28,7 +28,7 @@ const REASONS = {
   too_many_waiting: 'too much waits already',
 };
 
-/** Why a request was not carried out; `code` is the protocol's, or one of those above. */
+/** `code` is the protocol's, or one of those above. */
 export class ParleyError extends Error {
   constructor(code, reason = REASONS[code] ?? code, more = {}) {
     super(reason);
@@ -38,7 +38,7 @@ export class ParleyError extends Error {
 
 // MARK: - The machines
 
-/** What is to be done, in order. Whoever asked has a number, `request`; nobody may wait for the answer, or not any more. */
+/** What is to be done, in order. A `request` is the number of who waits for an answer, if anybody does. */
 class Deeds {
   #list = [];
   #newest = FIRST_REQUEST;
@@ -82,7 +82,7 @@ function read(text) {
 
 const numbered = ({ from, changes }) => changes.map((change, index) => ({ ...change, seq: from + index }));
 
-/** One session, kept over successive sockets: when to connect, when again, and whether the other side still lives. */
+/** One session over successive sockets: when to connect, when again, and whether the other side lives. */
 class Link {
   state = { name: 'idle' };
   /** Number of the newest; of older ones nothing counts any more. */
@@ -105,7 +105,7 @@ class Link {
   get hasSocket() { return this.state.name === 'connecting' || this.state.name === 'open'; }
   get isClosed() { return this.state.name === 'closed'; }
 
-  /** The one place where the state changes. */
+  /** Where alone the state changes. */
   #enter(state, hello = null) {
     this.state = state;
     this.hello = hello;
@@ -192,7 +192,7 @@ class Link {
   #backoff() { return Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** Math.min(this.#attempts++, 16)); }
 }
 
-/** What was given to one room, `message` or `set`: each is applied at most once, and all in the order given. */
+/** What was given to one room: each is applied at most once, and all in the order given. */
 class Outbox {
   /** Ascending by id, at most `inFlight`. A post is `due`, `sent` or `held`: put off by a temporary error, and sent again after
       the pause even if an update has shown it. `request` is null once its giver has an answer. */
@@ -329,7 +329,7 @@ class Outbox {
     for (const post of this.#posts.filter((post) => post.phase === 'due')) this.#send(post);
     while (this.#waiting.length > 0 && this.#posts.length < (this.#limits.inFlight ?? 1)) {
       const post = { ...this.#waiting.shift(), id: this.#nextId, clientId: this.#clientId };
-      // The node would end the connection for good.
+      // The node would end the client.
       if (isLonger(frame(post.method, post.id, this.room, post.rest), this.#limits.frameBytes)) {
         this.#out.fail(post.request, 'too_large');
         continue;
@@ -639,7 +639,7 @@ export class ClientMachine {
     switch (membership && method) {
       case 'update': return membership.updated(state);
       case 'ack': return membership.outbox.acknowledged(id);
-      case 'signal': return membership.told('signals', { signals: frame.signals });
+      case 'signal': return membership.told('signals', { signals: frame.signals ?? [] });
       case 'leave': if (!frame.left) return membership.left(frame);
       // Falls through: others have left.
       case 'join':
@@ -690,7 +690,7 @@ const json = (value) => {
   return text;
 };
 
-/** Of what is never long. Whoever sends a frame that is too large is sent away for good. */
+/** Whoever sends a frame that is too large is sent away for good. */
 const brief = (value) => {
   const text = json(value);
   if (isLonger(text, BRIEF_BYTES_MAX)) throw new ParleyError('too_large');
@@ -712,6 +712,8 @@ export class Room extends Emitter {
   seq = 0;
   values = record();
   versions = record();
+  /** Null after the end: there may be another room of this id by then. */
+  #key;
   #shell;
   #hasPresence;
   #kept = CHANGES_KEPT;
@@ -721,13 +723,13 @@ export class Room extends Emitter {
 
   constructor(id, shell, hasPresence) {
     super();
-    this.id = id;
+    this.id = this.#key = id;
     this.#shell = shell;
     this.#hasPresence = hasPresence;
   }
 
   get clientId() { return this.#shell.machine.link.clientId; }
-  get pending() { return (this.#shell.machine.member(this.id)?.outbox.pending ?? []).map(given); }
+  get pending() { return (this.#shell.machine.member(this.#key)?.outbox.pending ?? []).map(given); }
   get #first() { return this.seq + 1 - this.changes.length; }
 
   send(message, options) { return this.#post('message', () => `,"message":${json(message)}`, options); }
@@ -736,7 +738,7 @@ export class Room extends Emitter {
 
   signal(signal, key) {
     const rest = inner(brief({ signal, key }));
-    this.#shell.do((machine) => machine.member(this.id)?.signal(rest));
+    this.#shell.do((machine) => machine.member(this.#key)?.signal(rest));
   }
 
   async history({ before, after, limit = 100, signal } = {}) {
@@ -759,7 +761,7 @@ export class Room extends Emitter {
 
   setProfile(profile) {
     const text = brief(profile);
-    this.#shell.do((machine) => machine.member(this.id)?.profile(text));
+    this.#shell.do((machine) => machine.member(this.#key)?.profile(text));
   }
 
   async leave({ signal } = {}) { await this.#ask((member, request) => member.leave(request), signal); }
@@ -808,6 +810,7 @@ export class Room extends Emitter {
       case 'signals': return news.signals.forEach((signal) => this.emit('signal', signal));
       case 'ended':
         this.state = 'ended';
+        this.#key = null;
         return this.emit('end', { reason: news.end, error: news.error });
     }
   }
@@ -855,7 +858,6 @@ export class Room extends Emitter {
 
   async #readRoster() {
     this.#isReading = true;
-    // Without an answer, those who are known stay known.
     const page = await this.membersPage().catch(() => null);
     this.#isReading = false;
     if (!page) return;
@@ -875,7 +877,7 @@ export class Room extends Emitter {
 
   #ask(call, signal) {
     return this.#shell.ask((machine, request) => {
-      const member = machine.member(this.id, request);
+      const member = machine.member(this.#key, request);
       if (member) call(member, request, machine);
     }, signal);
   }
@@ -891,7 +893,6 @@ export class Parley extends Emitter {
   #answers = new Map();
   #newest = 0;
   #rooms = new Map();
-  /** What an earlier page has left to its rooms. */
   #kept = {};
   #deeds = [];
   #isActing = false;
@@ -944,7 +945,7 @@ export class Parley extends Emitter {
     const room = new Room(roomId, shell, presence);
     const kept = this.#kept[roomId];
     delete this.#kept[roomId];
-    // Who gave them is gone with the page; whoever shows the room hears of those that fail.
+    // Who gave them is gone; whoever shows the room hears of those that fail.
     for (const post of kept?.posts ?? []) {
       post.request = this.#expect((error) => { if (error) room.emit('failed', { ...given(post), error }); });
     }
@@ -988,8 +989,11 @@ export class Parley extends Emitter {
     this.#deeds.push(...this.#machine.take());
     if (this.#isActing) return;
     this.#isActing = true;
-    while (this.#deeds.length > 0) this.#act(this.#deeds.shift());
-    this.#isActing = false;
+    try {
+      while (this.#deeds.length > 0) this.#act(this.#deeds.shift());
+    } finally {
+      this.#isActing = false;
+    }
     const changed = [...this.#changed];
     this.#changed.clear();
     for (const room of changed) room?.emit('update');
@@ -1002,10 +1006,13 @@ export class Parley extends Emitter {
       case 'send': return this.#socket?.send(text);
       case 'drop': return this.#detach();
       case 'finish': return this.#detach(1000);
-      case 'silence': return clearTimeout(this.#alarms.get(name));
+      case 'silence': return this.#silence(name);
       case 'alarm': {
-        clearTimeout(this.#alarms.get(name));
-        const ring = () => this.#do((machine) => machine.rang(name));
+        const ring = () => {
+          this.#alarms.delete(name);
+          this.#do((machine) => machine.rang(name));
+        };
+        this.#silence(name);
         return this.#alarms.set(name, setTimeout(ring, deed.least + Math.random() * (deed.most - deed.least)));
       }
       case 'state':
@@ -1027,6 +1034,11 @@ export class Parley extends Emitter {
         return room?.take(event, deed);
       }
     }
+  }
+
+  #silence(name) {
+    clearTimeout(this.#alarms.get(name));
+    this.#alarms.delete(name);
   }
 
   async #open({ socket: number, session, isRefused }) {
@@ -1064,12 +1076,10 @@ export class Parley extends Emitter {
     else socket.close();
   }
 
-  // The page around it, if there is one.
-
   #listen() {
     const page = this.#page;
     if (!page) return;
-    const on = (target, type, listener) => target.addEventListener(type, listener, { signal: this.#listening.signal });
+    const on = (target, type, listener) => target?.addEventListener(type, listener, { signal: this.#listening.signal });
     const nudge = (isBack) => this.#do(({ link }) => link.nudged(isBack));
     const wake = () => this.#do(({ link }) => {
       // Another page may have taken it meanwhile.
@@ -1094,7 +1104,7 @@ export class Parley extends Emitter {
     const { session } = this;
     const { storageKey } = this.#options;
     for (const rooms of session ? [{ ...this.#kept, ...this.#machine.kept }, {}] : []) {
-      // More than fits, perhaps; then less.
+      // If it is too much, less.
       try { return this.#storage?.setItem(storageKey, JSON.stringify({ session, rooms })); } catch { continue; }
     }
   }
