@@ -141,6 +141,10 @@ test('another profile is told, another room is joined', async () => {
   await rendered({ profile: { name: 'Ann' } });
   await rendered({ profile: { name: 'Anna' } });
   assert.deepEqual(FakeSocket.newest.of('join').map(({ profile }) => profile.name), ['Ann', 'Anna']);
+  await told(() => FakeSocket.newest.ends(4001));
+  await told(() => seen.get('chat').retry());
+  await admitted();
+  assert.deepEqual(FakeSocket.newest.of('join').map(({ profile }) => profile.name), ['Anna']);
   await rendered({ profile: { name: 'Anna' }, room: 'q' });
   assert.deepEqual([FakeSocket.newest.newest('join').roomId, seen.get('chat').status], ['q', 'connecting']);
   await over(root);

@@ -54,6 +54,7 @@ class RoomStore {
     const text = JSON.stringify(profile);
     if (profile === undefined || text === this.#profile) return;
     this.#profile = text;
+    this.#options = { ...this.#options, profile };
     // When the room cannot be joined, that is said elsewhere.
     this.joining.then((room) => room.setProfile(profile), () => {});
   }
@@ -69,10 +70,10 @@ class RoomStore {
   #begin() {
     const { profile, recent, presence, create, ...options } = this.#options;
     const client = clients.get(this.#url) ?? { rooms: 0 };
-    clients.set(this.#url, client);
-    client.rooms += 1;
     if (!client.parley || client.parley.state === 'closed') client.parley = new Parley(this.#url, options);
     const { parley } = client;
+    client.rooms += 1;
+    clients.set(this.#url, client);
     const { signal } = this.#over = new AbortController();
     const show = (room, error = null) => { if (!signal.aborted) this.#show(parley, room, error); };
     this.#profile = JSON.stringify(profile);
