@@ -50,12 +50,13 @@ struct ChatTests {
             try await ann.rosterIs(["Ann", "Bob"])
             try await ann.run("window.sameAsBefore = true")
 
-            // The first is applied, and Ann does not hear of it; the next two do not get as far as that.
+            // The first is applied, and all that Ann hears is that the node lives; the next two do not get so far.
             try await ann.run(
                 """
                 const { get } = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
                 Object.defineProperty(
-                    MessageEvent.prototype, 'data', { get() { return window.isDeaf ? '' : get.call(this) } });
+                    MessageEvent.prototype, 'data',
+                    { get() { return window.isDeaf ? '{"method":"ping"}' : get.call(this) } });
                 window.isDeaf = true
                 """)
             try await ann.say("a1")

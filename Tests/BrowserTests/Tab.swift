@@ -78,6 +78,11 @@ struct Tab: Sendable {
             "document.body?.dataset.state === 'online' && \(text(of: "status-text")) === 'on node ' + \(node.quoted)")
     }
 
+    /// On which node the page is, or was last.
+    var node: String {
+        get async throws { try await value("document.getElementById('status-text').textContent.split(' ').pop()") }
+    }
+
     func becomes(_ state: String) async throws {
         try await until("the page is \(state)", "document.body.dataset.state === \(state.quoted)")
     }

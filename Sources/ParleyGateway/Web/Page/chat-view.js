@@ -26,7 +26,7 @@ export class View {
     this.#title = `#${roomId} · Parley`;
     element('room').textContent = roomId;
     element('unread').onclick = () => this.#scrollToEnd();
-    this.#scroll.addEventListener('scroll', () => this.#read(), { passive: true });
+    this.#scroll.addEventListener('scroll', () => this.#read());
     document.addEventListener('visibilitychange', () => this.#read());
     this.#read();
   }

@@ -180,22 +180,22 @@ const roomId = new URLSearchParams(location.hash.slice(1)).get('room') || 'lobby
 name.value = stored((storage) => storage.getItem(NAME)) ?? '';
 const chat = new Chat(roomId, name.value);
 
-name.addEventListener('change', () => {
+name.onchange = () => {
   const sent = sendable(name.value).trim();
   stored((storage) => storage.setItem(NAME, sent));
   chat.rename(sent);
-});
-composer.addEventListener('submit', (event) => {
+};
+composer.onsubmit = (event) => {
   event.preventDefault();
   if (text.value.trim() && chat.say(text.value)) text.value = '';
-});
-text.addEventListener('input', () => chat.type(text.value !== ''));
-text.addEventListener('keydown', (event) => {
+};
+text.oninput = () => chat.type(text.value !== '');
+text.onkeydown = (event) => {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   composer.requestSubmit();
-});
-element('create').addEventListener('click', () => chat.create());
-element('share').addEventListener('click', () => chat.share());
-element('scroll').addEventListener('scroll', () => chat.scrolled(), { passive: true });
-window.addEventListener('hashchange', () => location.reload());
+};
+element('create').onclick = () => chat.create();
+element('share').onclick = () => chat.share();
+element('scroll').onscroll = () => chat.scrolled();
+window.onhashchange = () => location.reload();
