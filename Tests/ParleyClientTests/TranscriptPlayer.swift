@@ -92,6 +92,8 @@ struct TranscriptPlayer {
             return line == Script.heartbeat && !showsHeartbeat ? nil : line
         case .silence(let alarm): return alarms.remove(alarm.name).map { "silence \($0)" }
         case .state(let state): return Self.line(of: state)
+        // The other client has the whole roster in what it joined.
+        case .event(_, .members(let news)) where news.joined.isEmpty && news.left.isEmpty: return nil
         case .event(let room, let event): return "\(room) \(Self.line(of: event))"
         case .settle(let request, .success(let answer)): return "settle \(request) \(Self.line(of: answer))"
         case .settle(let request, .failure(let error)): return "settle \(request) \(Self.code(of: error))"
@@ -116,8 +118,10 @@ struct TranscriptPlayer {
         case .joined(let state): "joined \(state.from)...\(state.to)"
         case .changes(let changes): "changes \(changes.map { "\($0.seq)" }.joined(separator: " "))"
         case .reset(let state): "\(state.isDiverged ? "diverged" : "reset") \(state.from)...\(state.to)"
-        case .membersJoined(let ids, let count): "+ \(ids.joined(separator: " ")) (\(count))"
-        case .membersLeft(let ids, let count): "- \(ids.joined(separator: " ")) (\(count))"
+        case .members(let news):
+            news.left.isEmpty
+                ? "+ \(news.joined.joined(separator: " ")) (\(news.count))"
+                : "- \(news.left.joined(separator: " ")) (\(news.count))"
         case .ended(.left): "ended left"
         case .ended(.removed): "ended removed"
         case .ended(.closed): "ended closed"
