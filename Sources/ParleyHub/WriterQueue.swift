@@ -52,6 +52,8 @@ package struct Ticket: Sendable, Hashable {
 package struct WriterQueue {
     /// Bytes of changes that wait or are under way. More is answered with `unavailable`.
     package static let bytesMax = 64 * 1_048_576
+    /// The same for one room: should it be locked, or be said too much in, the others have the rest.
+    package static let roomBytesMax = 8 * 1_048_576
     /// One batch: large enough that its fixed cost vanishes, small enough to be durable within milliseconds.
     package static let batchBytesMax = 4 * 1_048_576
     package static let batchRoomsMax = 2_048
@@ -61,7 +63,35 @@ package struct WriterQueue {
     private struct Room {
         enum Place { case idle, waiting, underWay, apart, apartUnderWay }
         var place: Place = .idle
-        var inputs: Deque<Input> = []
+        private(set) var inputs: Deque<Input> = []
+        /// Of the changes of `inputs`.
+        private(set) var bytes = 0
+
+        mutating func append(_ input: Input) {
+            inputs.append(input)
+            bytes += input.change.count
+        }
+
+        mutating func prepend(_ earlier: [Input]) {
+            inputs.prepend(contentsOf: earlier)
+            bytes += earlier.reduce(0) { $0 + $1.change.count }
+        }
+
+        mutating func removeFirst() { bytes -= inputs.removeFirst().change.count }
+
+        mutating func remove(where isGone: (Input) -> Bool) -> [Input] {
+            let gone = inputs.filter(isGone)
+            guard !gone.isEmpty else { return [] }
+            inputs.removeAll(where: isGone)
+            bytes -= gone.reduce(0) { $0 + $1.change.count }
+            return Array(gone)
+        }
+
+        mutating func raiseClaims(from lowest: Int64, to claim: Int64) {
+            for index in inputs.indices where inputs[index].claim >= lowest {
+                inputs[index].claim = max(inputs[index].claim, claim)
+            }
+        }
     }
 
     private var rooms: [RoomNumber: Room] = [:]
@@ -96,13 +126,14 @@ package struct WriterQueue {
     /// Bytes of changes that wait or are under way.
     package var waitingBytes: Int { bytes }
 
-    /// False when the queue is full, or the member has to send something again first; the input was not taken.
+    /// False when the queue or the room's part of it is full, or the member has to send something again first; the input was not taken.
     package mutating func enqueue(_ input: Input, room: RoomNumber) -> Bool {
-        guard bytes + input.change.count <= Self.bytesMax, barred[input.ticket.subscription] == nil else {
-            return false
-        }
+        guard bytes + input.change.count <= Self.bytesMax,
+            (rooms[room]?.bytes ?? 0) + input.change.count <= Self.roomBytesMax,
+            barred[input.ticket.subscription] == nil
+        else { return false }
         bytes += input.change.count
-        rooms[room, default: Room()].inputs.append(input)
+        rooms[room, default: Room()].append(input)
         if rooms[room]?.place == .idle {
             rooms[room]?.place = .waiting
             waiting.append(room)
@@ -143,7 +174,7 @@ package struct WriterQueue {
     package mutating func putBack(_ part: Part, to way: Way) {
         let room = part.append.room
         owe(part.refused)
-        rooms[room]?.inputs.prepend(contentsOf: part.inputs)
+        rooms[room]?.prepend(part.inputs)
         requeue(room, to: way)
     }
 
@@ -153,17 +184,12 @@ package struct WriterQueue {
     package mutating func moved(_ part: Part, claim: Int64, members: Set<ClientID>) -> [Input] {
         let room = part.append.room
         putBack(part, to: .together)
-        guard var inputs = rooms[room]?.inputs else { return [] }
-        let gone = inputs.filter { members.contains($0.member) && $0.claim < claim }
-        inputs.removeAll { members.contains($0.member) && $0.claim < claim }
+        let gone = rooms[room]?.remove { members.contains($0.member) && $0.claim < claim } ?? []
         // Of members with a lower claim than the part's nobody has asked.
-        for index in inputs.indices where inputs[index].claim >= part.append.claim {
-            inputs[index].claim = max(inputs[index].claim, claim)
-        }
-        rooms[room]?.inputs = inputs
+        rooms[room]?.raiseClaims(from: part.append.claim, to: claim)
         bytes -= gone.reduce(0) { $0 + $1.change.count }
         bar(Set(gone.map(\.ticket.subscription)))
-        return Array(gone)
+        return gone
     }
 
     /// The part was judged and is never to be applied: its ids count as refused, also for what its members have waiting.
@@ -254,10 +280,8 @@ package struct WriterQueue {
     /// Takes out what these subscriptions have waiting in a room.
     @discardableResult
     package mutating func remove(_ subscriptions: Set<SubscriptionID>, from room: RoomNumber) -> [Input] {
-        guard let inputs = rooms[room]?.inputs else { return [] }
-        let removed = Array(inputs.filter { subscriptions.contains($0.ticket.subscription) })
+        let removed = rooms[room]?.remove { subscriptions.contains($0.ticket.subscription) } ?? []
         guard !removed.isEmpty else { return [] }
-        rooms[room]?.inputs.removeAll { subscriptions.contains($0.ticket.subscription) }
         forgetEnded(subscriptions)
         bytes -= removed.reduce(0) { $0 + $1.change.count }
         return removed
@@ -282,14 +306,14 @@ package struct WriterQueue {
         }
         var body: [UInt8] = []
         var inputs: [Input] = []
-        body.reserveCapacity(min(state.inputs.reduce(0) { $0 + $1.change.count + 1 }, Limits.chunkBytesMax))
+        body.reserveCapacity(min(state.bytes + state.inputs.count, Limits.chunkBytesMax))
         while let next = state.inputs.first,
             inputs.isEmpty || body.count + 1 + next.change.count <= Limits.chunkBytesMax
         {
             if !inputs.isEmpty { body.append(UInt8(ascii: ",")) }
             body.append(contentsOf: next.change)
             inputs.append(next)
-            state.inputs.removeFirst()
+            state.removeFirst()
         }
         rooms[room] = state
         let owed = takeOwed(for: inputs)

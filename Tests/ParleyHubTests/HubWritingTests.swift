@@ -246,20 +246,28 @@ struct HubWritingTests {
         }
     }
 
-    @Test("a full queue takes nothing more, and takes again when it was written")
+    @Test("a room with too much waiting takes nothing more, others do, and it takes again when that was written")
     func overflow() async throws {
         try await TestHub.with { hub in
             let ann = try await hub.join("tea", as: "ann")
+            let bob = try await hub.join("coffee", as: "bob", loop: 1)
             hub.store.hold()
-            let large = String(repeating: "x", count: WriterQueue.bytesMax / 4)
+            let large = String(repeating: "x", count: WriterQueue.roomBytesMax / 4)
+            try await ann.send(large, id: 1)
+            let underWay = try #require(await hub.store.next())
             var verdict = Ledger.Verdict.submit
-            for id in 1...4 as ClosedRange<Int64> { verdict = try await ann.send(large, id: id) }
-            #expect(verdict != .submit, "the quotes of the fourth were too much")
-            #expect(hub.hub.bytesWaitingToBeWritten <= WriterQueue.bytesMax)
-            for _ in 0..<3 { try #require(await hub.store.next()).answer(.say([.gone])) }
-            #expect(await ann.errors(3).map(\.id) == [1, 2, 3])
+            for id in 2...5 as ClosedRange<Int64> { verdict = try await ann.send(large, id: id) }
+            #expect(verdict != .submit, "the quotes of the last were too much")
+            #expect(try await bob.send("small", id: 1) == .submit)
+            underWay.answer(.say([.gone]))
+            for _ in 2...4 {
+                let held = try #require(await hub.store.next())
+                held.answer(.say(Array(repeating: .gone, count: held.appends.count)))
+            }
+            #expect(await ann.errors(4).map(\.id) == [1, 2, 3, 4])
+            #expect(await bob.errors(1).map(\.id) == [1])
             #expect(hub.hub.bytesWaitingToBeWritten == 0)
-            #expect(try await ann.send("small", id: 4) == .submit)
+            #expect(try await ann.send("small", id: 5) == .submit)
             try #require(await hub.store.next()).answer(.apply)
             #expect(await ann.changes(1) == ["small"])
         }

@@ -228,12 +228,28 @@ struct WriterQueueTests {
     @Test("a full queue takes nothing, and takes again when it has been written")
     func full() {
         var queue = WriterQueue()
-        let big = String(repeating: "x", count: WriterQueue.bytesMax)
-        #expect(queue.enqueue(input(big), room: room) == true)
-        #expect(queue.enqueue(input("{1}"), room: other) == false)
+        let big = input(String(repeating: "x", count: WriterQueue.roomBytesMax))
+        let rooms = (1...8 as ClosedRange<Int64>).map { RoomNumber($0) }
+        for room in rooms { #expect(queue.enqueue(big, room: room) == true) }
+        #expect(queue.waitingBytes == WriterQueue.bytesMax)
+        #expect(queue.enqueue(input("{1}"), room: RoomNumber(9)) == false)
         queue.finished(queue.nextBatch { 0 }[0])
-        #expect(queue.waitingBytes == 0)
+        #expect(queue.enqueue(input("{1}"), room: RoomNumber(9)) == true)
+    }
+
+    @Test("a room with all that it may have waiting takes nothing, the others do; what is put back counts again")
+    func fullRoom() {
+        var queue = WriterQueue()
+        let half = input(String(repeating: "x", count: WriterQueue.roomBytesMax / 2))
+        for _ in 1...2 { #expect(queue.enqueue(half, room: room) == true) }
+        #expect(queue.enqueue(input("{1}"), room: room) == false)
         #expect(queue.enqueue(input("{1}"), room: other) == true)
+        let underWay = queue.nextBatch { 0 }[0]
+        #expect(queue.enqueue(half, room: room) == true)
+        queue.putBack(underWay, to: .apart)
+        #expect(queue.enqueue(input("{1}"), room: room) == false)
+        #expect(queue.remove([SubscriptionID(1)], from: room).count == 3)
+        #expect(queue.enqueue(half, room: room) == true)
     }
 
     @Test("what a subscription has waiting can be taken out")
