@@ -55,9 +55,6 @@ package final class SessionDirectory: Sendable {
         }
     }
 
-    package var openCount: Int { state.withLockedValue { $0.entries.values.count { !$0.isLost } } }
-    package var lostCount: Int { state.withLockedValue(\.grace.count) }
-
     /// The session is on this socket from now on. The answer ends the older socket that it was on here, if there is
     /// one, before the session goes on.
     package func open(

@@ -61,8 +61,8 @@ package struct WriterQueue {
     package enum Way: Equatable { case together, apart }
 
     private struct Room {
-        enum Place { case idle, waiting, underWay, apart, apartUnderWay }
-        var place: Place = .idle
+        /// It stands in one of the two lines, or a part of it is under way and it goes back into line afterwards.
+        var isInLine = false
         private(set) var inputs: Deque<Input> = []
         /// Of the changes of `inputs`.
         private(set) var bytes = 0
@@ -134,8 +134,8 @@ package struct WriterQueue {
         else { return false }
         bytes += input.change.count
         rooms[room, default: Room()].append(input)
-        if rooms[room]?.place == .idle {
-            rooms[room]?.place = .waiting
+        if rooms[room]?.isInLine == false {
+            rooms[room]?.isInLine = true
             waiting.append(room)
         }
         return true
@@ -147,7 +147,6 @@ package struct WriterQueue {
         var batchBytes = 0
         while parts.count < Self.batchRoomsMax, batchBytes < Self.batchBytesMax, let room = waiting.popFirst() {
             guard let part = takePart(of: room, tag: tag()) else { continue }
-            rooms[room]?.place = .underWay
             batchBytes += part.append.body.count
             parts.append(part)
         }
@@ -158,7 +157,6 @@ package struct WriterQueue {
     package mutating func nextApart(tag: () -> Tag) -> Part? {
         while let room = apart.popFirst() {
             guard let part = takePart(of: room, tag: tag()) else { continue }
-            rooms[room]?.place = .apartUnderWay
             return part
         }
         return nil
@@ -272,7 +270,7 @@ package struct WriterQueue {
             guard !due.isEmpty else { continue }
             expired += remove(Set(due), from: room)
             bar(Set(due))
-            if let state = rooms[room], state.inputs.isEmpty, state.place == .idle { rooms[room] = nil }
+            if let state = rooms[room], state.inputs.isEmpty, !state.isInLine { rooms[room] = nil }
         }
         return expired
     }
@@ -368,12 +366,8 @@ package struct WriterQueue {
             return
         }
         switch way {
-        case .together:
-            rooms[room]?.place = .waiting
-            waiting.append(room)
-        case .apart:
-            rooms[room]?.place = .apart
-            apart.append(room)
+        case .together: waiting.append(room)
+        case .apart: apart.append(room)
         }
     }
 }
