@@ -10,6 +10,8 @@ public enum Schema {
         Migration(number: 6, name: "presence", script: PackageResources._006_presence_sql),
         Migration(number: 7, name: "marks", script: PackageResources._007_marks_sql),
         Migration(number: 8, name: "sql_api", script: PackageResources._008_sql_api_sql),
+        Migration(number: 9, name: "operators_views", script: PackageResources._009_operators_views_sql),
+        Migration(number: 10, name: "roles", script: PackageResources._010_roles_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of
@@ -35,6 +37,17 @@ public enum Schema {
                 COMMENT ON COLUMN parley.migration.parley_version IS 'The version of Parley that applied it';
                 COMMENT ON COLUMN parley.migration.older_nodes_go_on IS
                     'Whether nodes that do not know this migration may use the schema';
+            END IF;
+        END
+        $$
+        """
+
+    /// Ends each migration: roles that have been given rights here get those to what is new.
+    public static let grants = """
+        DO $$
+        BEGIN
+            IF to_regprocedure('parley.renew_grants()') IS NOT NULL THEN
+                PERFORM parley.renew_grants();
             END IF;
         END
         $$

@@ -592,6 +592,7 @@ CREATE TABLE parley.node (
     dead_at timestamp with time zone,
     grace_ms integer DEFAULT 15000 NOT NULL,
     cleared_at timestamp with time zone,
+    lease_ms integer,
     CONSTRAINT node_name_is_1_to_64_bytes CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64)))
 );
 
@@ -604,6 +605,8 @@ COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by
 COMMENT ON COLUMN parley.node.grace_ms IS 'How long its members stay after it is dead, milliseconds';
 
 COMMENT ON COLUMN parley.node.cleared_at IS 'When it was dead and had no members left; a day later its row goes';
+
+COMMENT ON COLUMN parley.node.lease_ms IS 'How long it may be silent, milliseconds; NULL of nodes that did not say';
 
 CREATE TABLE parley.session (
     session_no bigint NOT NULL,
@@ -1188,6 +1191,49 @@ $$;
 
 COMMENT ON FUNCTION parley.remove_member(room text, client text) IS 'Ends a membership with the caller''s transaction; the client may join again. False when it was no member';
 
+CREATE FUNCTION parley.renew_grants() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    part record;
+    thing record;
+BEGIN
+    -- New functions are everybody's until somebody says otherwise.
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA parley FROM PUBLIC;
+    FOR part IN
+        SELECT g.role, g.kind FROM parley.granted_role g JOIN pg_roles r ON r.rolname = g.role ORDER BY g.role, g.kind
+    LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA parley TO %I', part.role);
+        IF part.kind = 'node' THEN
+            EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA parley TO %I', part.role);
+        END IF;
+        FOR thing IN
+            SELECT c.oid::regclass AS name, c.relkind = 'v' AS is_view,
+                c.relname IN ('migration', 'granted_role', 'rule', 'setting') AS is_administration
+            FROM pg_class c
+            WHERE c.relnamespace = 'parley'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+        LOOP
+            IF thing.is_view OR part.kind = 'node' AND thing.is_administration THEN
+                EXECUTE format('GRANT SELECT ON %s TO %I', thing.name, part.role);
+            ELSIF part.kind = 'node' THEN
+                EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', thing.name, part.role);
+            END IF;
+        END LOOP;
+        CONTINUE WHEN part.kind <> 'app';
+        FOR thing IN
+            SELECT p.oid::regprocedure AS name FROM pg_proc p
+            WHERE p.pronamespace = 'parley'::regnamespace
+                AND (p.prosecdef OR p.prorettype = to_regtype('parley.ruling'))
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', thing.name, part.role);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION parley.renew_grants() IS 'For the owner: gives the roles of parley.granted_role their rights to all that there is. Migrations end with it';
+
 CREATE FUNCTION parley.set_retention(room text, messages bigint DEFAULT NULL::bigint, seconds bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1204,6 +1250,53 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.set_retention(room text, messages bigint, seconds bigint) IS 'How many of a room''s newest changes are kept at least, and for how many seconds; NULL: no bound. What is beyond it goes soon after, by a node, or by parley.prune';
+
+CREATE FUNCTION parley.set_up_roles(node text DEFAULT 'parley_node'::text, app text DEFAULT 'parley_app'::text, read text DEFAULT 'parley_read'::text) RETURNS TABLE(role text, kind text, is_new boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    owner name := (SELECT r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'parley');
+    part record;
+    made boolean;
+BEGIN
+    IF NOT pg_has_role(owner, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('only %s, who owns the schema parley, can give rights to it', owner),
+            HINT = 'Run it as the role that runs the migrations.';
+    END IF;
+    FOR part IN
+        SELECT p.role, p.kind FROM (VALUES (node, 'node'), (app, 'app'), (read, 'read')) p(role, kind)
+        WHERE p.role IS NOT NULL
+    LOOP
+        made := false;
+        IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = part.role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I', part.role);
+                made := true;
+            EXCEPTION
+                WHEN insufficient_privilege THEN
+                    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                        MESSAGE = format('there is no role %s, and %s may not make one', part.role, current_user),
+                        HINT = format(
+                            'Let somebody who may run: %s; then call this again. A part that nobody has is left out by NULL.',
+                            (SELECT string_agg(format('CREATE ROLE %I', w.role), '; ')
+                            FROM unnest(ARRAY[node, app, read]) w(role)
+                            WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = w.role)));
+                WHEN duplicate_object OR unique_violation THEN
+                    -- Another database of the server was faster.
+                    NULL;
+            END;
+        END IF;
+        INSERT INTO parley.granted_role (role, kind) VALUES (part.role, part.kind) ON CONFLICT DO NOTHING;
+        RETURN QUERY SELECT part.role, part.kind, made;
+    END LOOP;
+    PERFORM parley.renew_grants();
+END
+$$;
+
+COMMENT ON FUNCTION parley.set_up_roles(node text, app text, read text) IS 'For the owner: roles for nodes, applications and readers, made unless they are there, with their rights in this database; NULL leaves one out. They cannot log in: give them LOGIN, or make roles that are IN ROLE parley_app';
 
 CREATE FUNCTION parley.set_values(room text, set json, if json DEFAULT NULL::json, client text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1436,6 +1529,16 @@ $$;
 
 COMMENT ON FUNCTION parley.values_written(room_no bigint, up_to bigint) IS 'What the log that is kept says of keys up to a place: the newest value of each, null for one that was removed';
 
+CREATE TABLE parley.granted_role (
+    role name NOT NULL,
+    kind text NOT NULL,
+    CONSTRAINT granted_role_is_of_a_known_kind CHECK ((kind = ANY (ARRAY['node'::text, 'app'::text, 'read'::text])))
+);
+
+COMMENT ON TABLE parley.granted_role IS 'Roles that have rights here, so that migrations can give them the rights to what is new';
+
+COMMENT ON COLUMN parley.granted_role.kind IS 'node: all that a node needs. app: every function that runs as its owner, those that make rulings, and the views. read: the views';
+
 CREATE TABLE parley.idempotency (
     room_no bigint NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -1509,7 +1612,9 @@ CREATE VIEW parley.members AS
     (m.profile)::json AS profile,
     n.name AS node,
     m.joined_at,
-    (n.dead_at + ((n.grace_ms)::double precision * '00:00:00.001'::interval)) AS grace_until
+    (n.dead_at + ((n.grace_ms)::double precision * '00:00:00.001'::interval)) AS grace_until,
+    n.node_no,
+    n.address
    FROM (((parley.member m
      JOIN parley.room r ON ((r.room_no = m.room_no)))
      JOIN parley.session s ON ((s.session_no = m.session_no)))
@@ -1531,6 +1636,10 @@ COMMENT ON COLUMN parley.members.node IS 'The node on which its socket was last'
 COMMENT ON COLUMN parley.members.joined_at IS 'Since when it is there';
 
 COMMENT ON COLUMN parley.members.grace_until IS 'When it will be taken for gone unless it comes back; NULL while its node lives';
+
+COMMENT ON COLUMN parley.members.node_no IS 'The number of that node in parley.nodes';
+
+COMMENT ON COLUMN parley.members.address IS 'Where that node can be reached, as configured';
 
 CREATE TABLE parley.migration (
     number integer NOT NULL,
@@ -1592,14 +1701,21 @@ CREATE VIEW parley.nodes AS
     COALESCE(w.backend_pids, '{}'::integer[]) AS backend_pids,
     ( SELECT count(*) AS count
            FROM parley.member m
-          WHERE ((m.node_no = n.node_no) AND (m.left_at IS NULL))) AS members
+          WHERE ((m.node_no = n.node_no) AND (m.left_at IS NULL))) AS members,
+    (clock_timestamp() - (w.lease_until - ((n.lease_ms)::double precision * '00:00:00.001'::interval))) AS lease_age,
+        CASE
+            WHEN (n.dead_at IS NULL) THEN w.lag
+            ELSE NULL::interval
+        END AS lag
    FROM (parley.node n
-     LEFT JOIN ( SELECT writer.node_no,
-            max(writer.lease_until) AS lease_until,
-            sum(writer.last_batch) AS batches,
-            array_agg(writer.backend_pid ORDER BY writer.writer_no) FILTER (WHERE (writer.backend_pid IS NOT NULL)) AS backend_pids
-           FROM parley.writer
-          GROUP BY writer.node_no) w ON ((w.node_no = n.node_no)));
+     LEFT JOIN ( SELECT w_1.node_no,
+            max(w_1.lease_until) AS lease_until,
+            sum(w_1.last_batch) AS batches,
+            array_agg(w_1.backend_pid ORDER BY w_1.writer_no) FILTER (WHERE (w_1.backend_pid IS NOT NULL)) AS backend_pids,
+            (clock_timestamp() - min(a.xact_start)) AS lag
+           FROM (parley.writer w_1
+             LEFT JOIN pg_stat_activity a ON (((a.pid = w_1.backend_pid) AND (a.backend_start = w_1.backend_start))))
+          GROUP BY w_1.node_no) w ON ((w.node_no = n.node_no)));
 
 COMMENT ON VIEW parley.nodes IS 'The server processes that have this database, and those that had it in the last day';
 
@@ -1623,6 +1739,43 @@ COMMENT ON COLUMN parley.nodes.backend_pids IS 'The database''s processes that w
 
 COMMENT ON COLUMN parley.nodes.members IS 'Members whose socket was last there';
 
+COMMENT ON COLUMN parley.nodes.lease_age IS 'How long ago it gave its last sign of life: up to two heartbeats (2 s) while nothing is written; NULL of older nodes';
+
+COMMENT ON COLUMN parley.nodes.lag IS 'For how long the oldest of its writing transactions has been running: what clients wait for at this moment; NULL when none is, or when one may not see it';
+
+CREATE VIEW parley.notify_queue AS
+ SELECT pg_notification_queue_usage() AS usage,
+    s.listeners,
+    o.pid AS oldest_pid,
+    o.role AS oldest_role,
+    o.application AS oldest_application,
+    o.age AS oldest_age
+   FROM (( SELECT count(*) AS listeners
+           FROM pg_stat_activity a
+          WHERE ((a.application_name = 'parley/listener'::text) AND (a.datname = current_database()))) s
+     LEFT JOIN ( SELECT a.pid,
+            (a.usename)::text AS role,
+            a.application_name AS application,
+            (clock_timestamp() - a.xact_start) AS age
+           FROM pg_stat_activity a
+          WHERE ((a.xact_start IS NOT NULL) AND (a.pid <> pg_backend_pid()) AND (a.backend_type = 'client backend'::text))
+          ORDER BY a.xact_start
+         LIMIT 1) o ON (true));
+
+COMMENT ON VIEW parley.notify_queue IS 'The queue of notifications, which the whole server shares. It fills up only while a session listens inside an open transaction, or does not read';
+
+COMMENT ON COLUMN parley.notify_queue.usage IS 'Which part of it is taken, from 0 to 1. At 1 transactions that notify fail';
+
+COMMENT ON COLUMN parley.notify_queue.listeners IS 'How many nodes listen here, one connection each';
+
+COMMENT ON COLUMN parley.notify_queue.oldest_pid IS 'The session whose transaction is the oldest on the server: if it listens, it is what keeps the queue from moving on';
+
+COMMENT ON COLUMN parley.notify_queue.oldest_role IS 'Its role';
+
+COMMENT ON COLUMN parley.notify_queue.oldest_application IS 'What it calls itself';
+
+COMMENT ON COLUMN parley.notify_queue.oldest_age IS 'How long ago that transaction began';
+
 CREATE TABLE parley.room_edge_value (
     room_no bigint NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -1632,6 +1785,90 @@ CREATE TABLE parley.room_edge_value (
 COMMENT ON TABLE parley.room_edge_value IS 'The shared values of a room before first_seq: what the part of the log that was pruned came to. With it the log that is left rebuilds the values at every place that is kept';
 
 COMMENT ON COLUMN parley.room_edge_value.value IS 'JSON, byte by byte as it was sent';
+
+CREATE VIEW parley.room_locks AS
+ WITH waiting AS (
+         SELECT r_1.room_no,
+            l.pid,
+            l.granted
+           FROM (pg_locks l
+             JOIN parley.room r_1 ON ((r_1.ctid = ((((('('::text || l.page) || ','::text) || l.tuple) || ')'::text))::tid)))
+          WHERE ((l.locktype = 'tuple'::text) AND (l.relation = ('parley.room'::regclass)::oid) AND (l.database = ( SELECT d.oid
+                   FROM pg_database d
+                  WHERE (d.datname = current_database()))))
+        ), holding AS (
+         SELECT r_1.room_no,
+            l.pid
+           FROM (parley.room r_1
+             JOIN pg_locks l ON ((l.transactionid = r_1.xmax)))
+          WHERE ((l.locktype = 'transactionid'::text) AND l.granted)
+        UNION
+         SELECT w.room_no,
+            b.pid
+           FROM ((waiting w
+             JOIN pg_locks l ON (((l.pid = w.pid) AND (l.locktype = 'transactionid'::text) AND (NOT l.granted))))
+             CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) b(pid))
+          WHERE w.granted
+        )
+ SELECT (r.room_id)::text AS room_id,
+    h.pid,
+    (a.usename)::text AS role,
+    a.application_name AS application,
+    a.state,
+    (clock_timestamp() - a.xact_start) AS held_for,
+    a.query,
+    ARRAY( SELECT DISTINCT w.pid
+           FROM waiting w
+          WHERE ((w.room_no = h.room_no) AND (w.pid <> h.pid))
+          ORDER BY w.pid) AS waiting_pids
+   FROM ((holding h
+     JOIN parley.room r ON ((r.room_no = h.room_no)))
+     LEFT JOIN pg_stat_activity a ON ((a.pid = h.pid)));
+
+COMMENT ON VIEW parley.room_locks IS 'Transactions that have a lock on the row of a room: until they end the room gets nothing, and no other room waits. Nodes have one for milliseconds at a time';
+
+COMMENT ON COLUMN parley.room_locks.room_id IS 'The room';
+
+COMMENT ON COLUMN parley.room_locks.pid IS 'The session that holds it; SELECT pg_terminate_backend(pid) ends it';
+
+COMMENT ON COLUMN parley.room_locks.role IS 'Its role';
+
+COMMENT ON COLUMN parley.room_locks.application IS 'What it calls itself; parley/writer and the like are nodes';
+
+COMMENT ON COLUMN parley.room_locks.state IS 'As in pg_stat_activity: "idle in transaction" waits for its own client';
+
+COMMENT ON COLUMN parley.room_locks.held_for IS 'How long ago its transaction began';
+
+COMMENT ON COLUMN parley.room_locks.query IS 'Its last command';
+
+COMMENT ON COLUMN parley.room_locks.waiting_pids IS 'The sessions that wait for this room';
+
+CREATE VIEW parley.room_nodes AS
+ SELECT (r.room_id)::text AS room_id,
+    n.name AS node,
+    m.node_no,
+    m.members,
+    (n.dead_at IS NULL) AS alive
+   FROM ((( SELECT m_1.room_no,
+            m_1.node_no,
+            count(*) AS members
+           FROM parley.member m_1
+          WHERE (m_1.left_at IS NULL)
+          GROUP BY m_1.room_no, m_1.node_no) m
+     JOIN parley.room r ON ((r.room_no = m.room_no)))
+     LEFT JOIN parley.node n ON ((n.node_no = m.node_no)));
+
+COMMENT ON VIEW parley.room_nodes IS 'On which nodes the members of each room are';
+
+COMMENT ON COLUMN parley.room_nodes.room_id IS 'The room';
+
+COMMENT ON COLUMN parley.room_nodes.node IS 'The node on which these members'' sockets were last';
+
+COMMENT ON COLUMN parley.room_nodes.node_no IS 'Its number in parley.nodes';
+
+COMMENT ON COLUMN parley.room_nodes.members IS 'How many members of the room';
+
+COMMENT ON COLUMN parley.room_nodes.alive IS 'The node was not declared dead; when it was, its members leave after their grace, unless they come back elsewhere';
 
 ALTER TABLE parley.room ALTER COLUMN room_no ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME parley.room_room_no_seq
@@ -1655,6 +1892,82 @@ COMMENT ON TABLE parley.room_value IS 'What the log comes to: the newest value o
 COMMENT ON COLUMN parley.room_value.value IS 'JSON, byte by byte as it was sent';
 
 COMMENT ON COLUMN parley.room_value.seq IS 'Place of the change that wrote it';
+
+CREATE VIEW parley.room_sizes AS
+ SELECT (r.room_id)::text AS room_id,
+    ((r.last_seq - r.first_seq) + 1) AS changes,
+    l.batches,
+    (l.bytes + v.bytes) AS bytes,
+    l.text_bytes,
+    v.bytes AS values_bytes,
+    l.oldest_at
+   FROM ((parley.room r
+     CROSS JOIN LATERAL ( SELECT count(*) AS batches,
+            COALESCE(sum(((pg_column_size(u.body) + COALESCE(pg_column_size(u.refused), 0)) + 90)), (0)::bigint) AS bytes,
+            COALESCE(sum(octet_length(u.body)), (0)::bigint) AS text_bytes,
+            min(u.at) AS oldest_at
+           FROM parley.update_log u
+          WHERE (u.room_no = r.room_no)) l)
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum((octet_length(v_1.key) + octet_length(v_1.value))), (0)::bigint) AS bytes
+           FROM parley.room_value v_1
+          WHERE (v_1.room_no = r.room_no)) v);
+
+COMMENT ON VIEW parley.room_sizes IS 'What each room takes on disk, about. Looks at every row of the log of the rooms that are asked for, but does not unpack them: some seconds for ten million';
+
+COMMENT ON COLUMN parley.room_sizes.room_id IS 'The room; closed ones too';
+
+COMMENT ON COLUMN parley.room_sizes.changes IS 'Changes that are kept';
+
+COMMENT ON COLUMN parley.room_sizes.batches IS 'Rows of the log that hold them';
+
+COMMENT ON COLUMN parley.room_sizes.bytes IS 'What the log, as it is compressed, and the values take on disk, about';
+
+COMMENT ON COLUMN parley.room_sizes.text_bytes IS 'The JSON text of the log, before it is compressed';
+
+COMMENT ON COLUMN parley.room_sizes.values_bytes IS 'The JSON text of the shared values, with their keys';
+
+COMMENT ON COLUMN parley.room_sizes.oldest_at IS 'When the oldest row that is kept was written';
+
+CREATE VIEW parley.room_traffic AS
+ SELECT (r.room_id)::text AS room_id,
+    r.member_count AS members,
+        CASE
+            WHEN (t.batches > 0) THEN (r.last_seq - COALESCE(o.last_seq, (r.first_seq - 1)))
+            ELSE (0)::bigint
+        END AS changes_last_minute,
+    t.batches AS batches_last_minute,
+    t.bytes AS bytes_last_minute,
+    COALESCE(n.at, r.edge_at) AS last_change_at
+   FROM (((parley.room r
+     LEFT JOIN LATERAL ( SELECT u.last_seq
+           FROM parley.update_log u
+          WHERE ((u.room_no = r.room_no) AND (u.at <= (now() - '00:01:00'::interval)))
+          ORDER BY u.last_seq DESC
+         LIMIT 1) o ON (true))
+     LEFT JOIN LATERAL ( SELECT u.at
+           FROM parley.update_log u
+          WHERE (u.room_no = r.room_no)
+          ORDER BY u.last_seq DESC
+         LIMIT 1) n ON (true))
+     CROSS JOIN LATERAL ( SELECT count(*) AS batches,
+            COALESCE(sum(octet_length(u.body)), (0)::bigint) AS bytes
+           FROM parley.update_log u
+          WHERE ((u.room_no = r.room_no) AND (u.last_seq > COALESCE(o.last_seq, (0)::bigint)))) t)
+  WHERE (r.closed_at IS NULL);
+
+COMMENT ON VIEW parley.room_traffic IS 'What open rooms got in the last minute, from their logs';
+
+COMMENT ON COLUMN parley.room_traffic.room_id IS 'The room';
+
+COMMENT ON COLUMN parley.room_traffic.members IS 'How many are members now';
+
+COMMENT ON COLUMN parley.room_traffic.changes_last_minute IS 'Changes of the last minute';
+
+COMMENT ON COLUMN parley.room_traffic.batches_last_minute IS 'Rows of the log that hold them: one for each batch of a node';
+
+COMMENT ON COLUMN parley.room_traffic.bytes_last_minute IS 'Their JSON text, before it is compressed';
+
+COMMENT ON COLUMN parley.room_traffic.last_change_at IS 'When the newest change was written; NULL when there was none';
 
 CREATE VIEW parley.room_values AS
  SELECT (r.room_id)::text AS room_id,
@@ -1792,6 +2105,9 @@ CREATE FUNCTION parley.note_marks(room bigint, after_seq bigint, to_seq bigint, 
 END;
 
 COMMENT ON FUNCTION parley.note_marks(room bigint, after_seq bigint, to_seq bigint, refused_max integer) IS 'For nodes: notes in member_mark what the chunks of a room between two places say of ids. The caller has locked the room''s mark_checkpoint';
+
+ALTER TABLE ONLY parley.granted_role
+    ADD CONSTRAINT granted_role_pkey PRIMARY KEY (role, kind);
 
 ALTER TABLE ONLY parley.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (room_no, key);

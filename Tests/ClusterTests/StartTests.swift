@@ -93,12 +93,12 @@ struct StartTests {
         ).run(within: .seconds(60))
         check(
             try await serve(["--allow-anonymous", "--database-url", url]), code: 69,
-            says: ["poor", "GRANT USAGE ON SCHEMA parley TO poor"])
+            says: ["poor", "SELECT parley.set_up_roles(node => 'poor'"])
         _ = try await server.query("GRANT USAGE ON SCHEMA parley TO poor", database: "rights")
         _ = try await server.query("GRANT SELECT ON ALL TABLES IN SCHEMA parley TO poor", database: "rights")
         check(
             try await serve(["--allow-anonymous", "--database-url", url]), code: 69,
-            says: ["poor", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"])
+            says: ["poor", "SELECT parley.set_up_roles(node => 'poor'"])
         _ = try await server.stop(.immediate)
     }
 

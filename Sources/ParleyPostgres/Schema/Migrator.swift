@@ -126,6 +126,7 @@ public struct Migrator: Sendable {
                     .int4(migration.number), .text(migration.name), .text(version), .bool(migration.olderNodesGoOn),
                 ])
             try greeter.run(script: migration.sql)
+            try greeter.run(script: Schema.grants)
             try greeter.run(script: "COMMIT")
             return true
         } catch {

@@ -21,11 +21,21 @@ enum SchemaRights {
             SELECT 'SELECT, INSERT, UPDATE, DELETE' FROM pg_namespace n
             WHERE n.nspname = 'parley' AND EXISTS (
                 SELECT FROM pg_class c
-                WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname <> 'migration'
+                WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname <> ALL ('{\(administration)}')
                     AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
                         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')))
             """, remedy: use)
+        try check(
+            greeter,
+            """
+            SELECT 'EXECUTE on function ' || p.oid::regprocedure FROM pg_proc p
+            WHERE p.pronamespace = to_regnamespace('parley') AND NOT has_function_privilege(p.oid, 'EXECUTE')
+            LIMIT 1
+            """, remedy: use)
     }
+
+    /// Tables that only the owner changes.
+    private static let administration = "migration,granted_role,rule,setting"
 
     /// To apply migrations.
     static func checkMake(_ greeter: borrowing Greeter) throws(SchemaError) {
@@ -44,12 +54,12 @@ enum SchemaRights {
             """, remedy: { "`GRANT CREATE, USAGE ON SCHEMA parley TO \($0.role)`" })
     }
 
-    /// As identifiers in SQL.
-    private typealias Names = (database: String, role: String)
+    /// As identifiers in SQL, and one as a text.
+    private typealias Names = (database: String, role: String, roleText: String)
 
     private static func use(_ names: Names) -> String {
-        "`GRANT USAGE ON SCHEMA parley TO \(names.role); "
-            + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA parley TO \(names.role)`"
+        "`SELECT parley.set_up_roles(node => \(names.roleText), app => NULL, read => NULL)` "
+            + "as the role that runs the migrations"
     }
 
     /// - Parameter lacking: Gives a row with the name of the right when it is not there.
@@ -61,7 +71,7 @@ enum SchemaRights {
             rows = try greeter.query(
                 """
                 SELECT r.lacking::text, current_database()::text, current_user::text, quote_ident(current_database()),
-                    quote_ident(current_user)
+                    quote_ident(current_user), quote_literal(current_user)
                 FROM (\(lacking)) r (lacking)
                 """)
         } catch {
@@ -70,6 +80,6 @@ enum SchemaRights {
         guard let row = rows.first else { return }
         throw .missingRight(
             database: row.text(1), role: row.text(2), right: row.text(0),
-            remedy: remedy((database: row.text(3), role: row.text(4))))
+            remedy: remedy((database: row.text(3), role: row.text(4), roleText: row.text(5))))
     }
 }

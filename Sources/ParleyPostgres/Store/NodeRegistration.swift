@@ -127,8 +127,8 @@ actor NodeRegistration {
         name: "register",
         sql: """
             WITH n AS (
-                INSERT INTO parley.node (name, address, version, grace_ms)
-                VALUES ($1::text, $2::text, $3::text, $5::int4)
+                INSERT INTO parley.node (name, address, version, grace_ms, lease_ms)
+                VALUES ($1::text, $2::text, $3::text, $5::int4, $4::int4)
                 RETURNING node_no, incarnation
             ), w AS (
                 INSERT INTO parley.writer (node_no, incarnation, kind, lease_until)
@@ -143,7 +143,7 @@ actor NodeRegistration {
         name: "renew-registration",
         sql: """
             WITH n AS (
-                UPDATE parley.node SET incarnation = incarnation + 1, dead_at = NULL, cleared_at = NULL
+                UPDATE parley.node SET incarnation = incarnation + 1, dead_at = NULL, cleared_at = NULL, lease_ms = $2::int4
                 WHERE node_no = $1::int8
                 RETURNING node_no, incarnation
             ), w AS (
