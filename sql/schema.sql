@@ -12,25 +12,66 @@ CREATE DOMAIN parley.public_id AS text COLLATE pg_catalog."C"
 CREATE DOMAIN parley.retention AS bigint
 	CONSTRAINT retention_keeps_something CHECK ((VALUE > 0));
 
+CREATE TYPE parley.rule_input AS (
+	client text,
+	user_id text,
+	message json,
+	set json
+);
+
+COMMENT ON TYPE parley.rule_input IS 'What a rule is to judge: one message, or one set of shared values';
+
+COMMENT ON COLUMN parley.rule_input.client IS 'The id of the client that sent it';
+
+COMMENT ON COLUMN parley.rule_input.user_id IS 'The subject of its credential; NULL for an anonymous one';
+
+COMMENT ON COLUMN parley.rule_input.message IS 'The message; NULL when it is a set';
+
+COMMENT ON COLUMN parley.rule_input.set IS 'Keys and their new values, null for one that goes; NULL when it is a message';
+
+CREATE TYPE parley.ruling AS (
+	refusal text,
+	message json,
+	set json
+);
+
+COMMENT ON TYPE parley.ruling IS 'What a rule says of an input. All NULL, or no ruling at all: it is accepted as it came';
+
+COMMENT ON COLUMN parley.ruling.refusal IS 'Not NULL: the input is refused, and its sender is told this';
+
+COMMENT ON COLUMN parley.ruling.message IS 'The message that is written; NULL: the one that came, if one did';
+
+COMMENT ON COLUMN parley.ruling.set IS 'The shared values that are set with it; NULL: those that came, if any';
+
+CREATE FUNCTION parley.accept(message json DEFAULT NULL::json, set json DEFAULT NULL::json) RETURNS parley.ruling
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(NULL::text, message, set)::parley.ruling;
+
+COMMENT ON FUNCTION parley.accept(message json, set json) IS 'For rules: the ruling that accepts an input: as it came, or with another message, or with shared values that are set';
+
 CREATE FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) RETURNS TABLE(ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text)
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint[];
     room bigint;
+    id text;
+    rule bigint;
     room_claim bigint;
     room_seq bigint;
     at bigint;
     bytes bigint;
     bytes_after bigint;
+    bytes_max integer := COALESCE((SELECT s.values_bytes_max FROM parley.setting s), values_bytes_max);
     accepted text[];
     passed integer := 0;
     place integer;
     found_values text;
     found_versions text;
     refused_places integer[];
+    rulings record;
 BEGIN
     UPDATE parley.writer w
     SET last_batch = batch, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -55,56 +96,75 @@ BEGIN
         room := room_nos[i];
         passed := passed + counts[i];
         CONTINUE WHEN room <> ALL (locked);
-        SELECT r.claim_seq, r.last_seq INTO room_claim, room_seq FROM parley.room r WHERE r.room_no = room;
+        SELECT r.claim_seq, r.last_seq, r.room_id, r.rule_no INTO room_claim, room_seq, id, rule
+        FROM parley.room r WHERE r.room_no = room;
         IF room_claim <> claims[i] THEN
             RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text;
             CONTINUE;
         END IF;
-        SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes
-        FROM parley.room_value v WHERE v.room_no = room;
         at := room_seq;
         accepted := '{}';
         refused_places := '{}';
-        FOR n IN 1..counts[i] LOOP
-            place := passed - counts[i] + n;
-            IF sets[place] IS NOT NULL THEN
-                IF conditions[place] IS NOT NULL THEN
-                    SELECT '{' || COALESCE(string_agg(to_json(c.key)::text || ':' || v.value, ','), '') || '}',
-                        '{' || COALESCE(string_agg(to_json(c.key)::text || ':' || COALESCE(v.seq, 0), ','), '') || '}'
-                    INTO found_values, found_versions
-                    FROM json_each_text(conditions[place]::json) c
-                    LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = c.key
-                    HAVING bool_or(COALESCE(v.seq, 0) <> c.value::bigint);
+        IF rule IS NOT NULL THEN
+            SELECT j.* INTO rulings
+            FROM parley.judge_by_rule(
+                room, id, rule, room_seq, bytes_max, changes[passed - counts[i] + 1:passed],
+                conditions[passed - counts[i] + 1:passed]) j;
+            IF rulings.verdicts[1] = 'l' THEN
+                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                CONTINUE;
+            END IF;
+            FOR n IN 1..counts[i] LOOP
+                place := passed - counts[i] + n;
+                IF rulings.verdicts[n] IN ('a', 'r') THEN
+                    at := at + 1;
+                    accepted := accepted || COALESCE(rulings.texts[n], changes[place]);
+                ELSE
+                    refused_places := refused_places || place;
+                END IF;
+                IF rulings.verdicts[n] <> 'a' THEN
+                    RETURN QUERY SELECT i, n, rulings.verdicts[n], NULL::bigint, NULL::bigint, rulings.texts[n],
+                        rulings.more[n];
+                END IF;
+            END LOOP;
+        ELSE
+            SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes
+            FROM parley.room_value v WHERE v.room_no = room;
+            FOR n IN 1..counts[i] LOOP
+                place := passed - counts[i] + n;
+                IF sets[place] IS NOT NULL THEN
+                    SELECT c.found_values, c.found_versions INTO found_values, found_versions
+                    FROM parley.breach_of_condition(room, conditions[place]) c;
                     IF FOUND THEN
                         RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions;
                         refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
+                    SELECT bytes + COALESCE(sum(
+                        CASE WHEN s.value::text = 'null' THEN 0 ELSE octet_length(s.key) + octet_length(s.value::text) END
+                        - COALESCE(octet_length(v.key) + octet_length(v.value), 0)), 0)
+                    INTO bytes_after
+                    FROM json_each(sets[place]::json) s
+                    LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
+                    IF bytes_after > bytes_max AND bytes_after > bytes THEN
+                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                        refused_places := refused_places || place;
+                        CONTINUE;
+                    END IF;
+                    DELETE FROM parley.room_value v
+                    USING json_each(sets[place]::json) s
+                    WHERE v.room_no = room AND v.key = s.key AND s.value::text = 'null';
+                    INSERT INTO parley.room_value AS v (room_no, key, value, seq)
+                    SELECT room, s.key, s.value::text, at + 1
+                    FROM json_each(sets[place]::json) s
+                    WHERE s.value::text <> 'null'
+                    ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
+                    bytes := bytes_after;
                 END IF;
-                SELECT bytes + COALESCE(sum(
-                    CASE WHEN s.value::text = 'null' THEN 0 ELSE octet_length(s.key) + octet_length(s.value::text) END
-                    - COALESCE(octet_length(v.key) + octet_length(v.value), 0)), 0)
-                INTO bytes_after
-                FROM json_each(sets[place]::json) s
-                LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
-                IF bytes_after > values_bytes_max AND bytes_after > bytes THEN
-                    RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
-                    refused_places := refused_places || place;
-                    CONTINUE;
-                END IF;
-                DELETE FROM parley.room_value v
-                USING json_each(sets[place]::json) s
-                WHERE v.room_no = room AND v.key = s.key AND s.value::text = 'null';
-                INSERT INTO parley.room_value AS v (room_no, key, value, seq)
-                SELECT room, s.key, s.value::text, at + 1
-                FROM json_each(sets[place]::json) s
-                WHERE s.value::text <> 'null'
-                ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
-                bytes := bytes_after;
-            END IF;
-            at := at + 1;
-            accepted := accepted || changes[place];
-        END LOOP;
+                at := at + 1;
+                accepted := accepted || changes[place];
+            END LOOP;
+        END IF;
         IF at > room_seq THEN
             UPDATE parley.room r SET last_seq = at WHERE r.room_no = room;
             -- Below an id that is accepted here all are settled: the log has to tell of those that were refused.
@@ -115,17 +175,152 @@ BEGIN
                     SELECT changes[p]::json ->> 'clientId' AS client_id, (changes[p]::json ->> 'id')::bigint AS id
                     FROM unnest(refused_places) p
                 ) q
-                WHERE EXISTS (
-                    SELECT FROM unnest(accepted) a(change)
-                    WHERE a.change::json ->> 'clientId' = q.client_id AND (a.change::json ->> 'id')::bigint > q.id)
+                JOIN (
+                    SELECT a.change::json ->> 'clientId' AS client_id, max((a.change::json ->> 'id')::bigint) AS id
+                    FROM unnest(accepted) a(change)
+                    WHERE refused_places <> '{}'
+                    GROUP BY 1
+                ) a ON a.client_id = q.client_id AND a.id > q.id
             )), ''), array_to_string(accepted, ','));
         END IF;
         RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text;
     END LOOP;
+    -- A rule may have turned it off.
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
 END
 $$;
 
-COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base) or m (its claim has moved), and one for each input that was refused, verdict c (its condition did not hold) or t (too large). No row at all when the writer is fenced';
+COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base), m (its claim has moved) or l (its rule could not run, for another transaction was in the way), and one for each input that was not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
+
+CREATE FUNCTION parley.apply_rule(room bigint, room_id text, function text, is_batch boolean, at bigint, passed integer, values_bytes_max integer, bytes_max integer, changes text[], OUT texts text[], OUT refusals text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_variable
+DECLARE
+    inputs parley.rule_input[];
+    ruling parley.ruling;
+    rulings parley.ruling[];
+    current jsonb;
+    bytes bigint;
+    bytes_after bigint;
+    news json;
+    sets json[] := '{}';
+    seqs bigint[] := '{}';
+    taken integer := 0;
+    length_after bigint := 0;
+BEGIN
+    SELECT COALESCE(jsonb_object_agg(v.key, v.value::jsonb), '{}'),
+        COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0)
+    INTO current, bytes
+    FROM parley.room_value v WHERE v.room_no = room;
+    inputs := ARRAY(
+        SELECT ROW(c.change ->> 'clientId', c.change ->> 'userId', c.change -> 'message', c.change -> 'set')::parley.rule_input
+        FROM (SELECT q.change::json AS change, q.ix FROM unnest(changes) WITH ORDINALITY q(change, ix)) c
+        ORDER BY c.ix);
+    IF is_batch THEN
+        EXECUTE format('SELECT %s($1, $2, $3)', function) INTO rulings USING room_id, current, inputs;
+        IF cardinality(rulings) IS DISTINCT FROM cardinality(inputs) THEN
+            RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format(
+                '%s gave %s rulings for %s inputs', function, COALESCE(cardinality(rulings)::text, 'NULL'),
+                cardinality(inputs));
+        END IF;
+    END IF;
+    FOR n IN 1..cardinality(inputs) LOOP
+        IF is_batch THEN
+            ruling := rulings[n];
+        ELSE
+            EXECUTE format('SELECT * FROM %s($1, $2, $3)', function) INTO ruling USING room_id, current, inputs[n];
+        END IF;
+        refusals[n] := ruling.refusal;
+        CONTINUE WHEN ruling.refusal IS NOT NULL;
+        taken := taken + 1;
+        IF ruling.message IS NOT NULL THEN
+            PERFORM parley.check_payload(btrim(ruling.message::text, E' \t\n\r'), 'the message of the rule', 32768, 100)
+            WHERE parley.is_plain_payload(ruling.message::text, 32768) IS NOT TRUE;
+        END IF;
+        news := COALESCE(ruling.set, (inputs[n]).set);
+        IF ruling.set IS NOT NULL THEN
+            IF json_typeof(news) <> 'object' OR (
+                SELECT count(DISTINCT k) <> count(*) FROM json_object_keys(news) k)
+            THEN
+                RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the set of the rule is no object that has each key once';
+            END IF;
+            PERFORM parley.check_payload(btrim(news::text, E' \t\n\r'), 'the set of the rule', values_bytes_max, 101)
+            WHERE parley.is_plain_payload(news::text, values_bytes_max) IS NOT TRUE;
+        END IF;
+        IF news IS NOT NULL THEN
+            sets := sets || news;
+            seqs := seqs || (at + passed + taken);
+            IF NOT is_batch AND n < cardinality(inputs) THEN
+                current := (current || news::jsonb)
+                    - ARRAY(SELECT s.key FROM json_each(news) s WHERE s.value::text = 'null');
+            END IF;
+        END IF;
+        IF ruling.message IS NOT NULL OR ruling.set IS NOT NULL THEN
+            texts[n] := parley.change_of_ruling(
+                changes[n]::json, COALESCE(ruling.message, (inputs[n]).message), NULLIF(news::text, '{}')::json);
+        END IF;
+        length_after := length_after + octet_length(COALESCE(texts[n], changes[n])) + 1;
+    END LOOP;
+    IF length_after > bytes_max THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY101', MESSAGE = 'too much for one row of the log';
+    END IF;
+    -- What it publishes into its own room would stand before what it judges, at the same places.
+    IF (SELECT r.last_seq <> at FROM parley.room r WHERE r.room_no = room) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format('%s wrote into the room that it judges', function);
+    END IF;
+    IF cardinality(sets) = 0 THEN
+        RETURN;
+    END IF;
+    WITH news AS MATERIALIZED (
+        SELECT DISTINCT ON (s.key) s.key, s.value::text AS value, q.seq
+        FROM unnest(sets, seqs) q(set, seq)
+        CROSS JOIN LATERAL json_each(q.set) s
+        ORDER BY s.key, q.seq DESC
+    ), removed AS (
+        DELETE FROM parley.room_value v USING news w WHERE v.room_no = room AND v.key = w.key AND w.value = 'null'
+    )
+    INSERT INTO parley.room_value AS v (room_no, key, value, seq)
+    SELECT room, w.key, w.value, w.seq FROM news w WHERE w.value <> 'null'
+    ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
+    SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes_after
+    FROM parley.room_value v WHERE v.room_no = room;
+    IF bytes_after > values_bytes_max AND bytes_after > bytes THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY100', MESSAGE = 'the values would be too large';
+    END IF;
+END
+$_$;
+
+COMMENT ON FUNCTION parley.apply_rule(room bigint, room_id text, function text, is_batch boolean, at bigint, passed integer, values_bytes_max integer, bytes_max integer, changes text[], OUT texts text[], OUT refusals text[]) IS 'For nodes: asks a room''s rule, whose newest change is at, what it says of these changes, before which passed ones were accepted, and sets the values. For each change a text when it is another one now, and a refusal when it is not to be written. Raises what the rule raises, and when anything is too large';
+
+CREATE TABLE parley.room_value (
+    room_no bigint NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE parley.room_value IS 'What the log comes to: the newest value of each key. Changed only under the lock on the row of the room';
+
+COMMENT ON COLUMN parley.room_value.value IS 'JSON, byte by byte as it was sent';
+
+COMMENT ON COLUMN parley.room_value.seq IS 'Place of the change that wrote it';
+
+CREATE FUNCTION parley.breach_of_condition(room bigint, condition text, OUT found_values text, OUT found_versions text) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (('{'::text || COALESCE(string_agg((((to_json(c.key))::text || ':'::text) || v.value), ','::text), ''::text)) || '}'::text),
+     (('{'::text || COALESCE(string_agg((((to_json(c.key))::text || ':'::text) || COALESCE(v.seq, (0)::bigint)), ','::text), ''::text)) || '}'::text)
+    FROM (json_each_text((breach_of_condition.condition)::json) c(key, value)
+      LEFT JOIN parley.room_value v ON (((v.room_no = breach_of_condition.room) AND (v.key = c.key))))
+  HAVING bool_or((COALESCE(v.seq, (0)::bigint) <> (c.value)::bigint));
+END;
+
+COMMENT ON FUNCTION parley.breach_of_condition(room bigint, condition text, OUT found_values text, OUT found_versions text) IS 'For nodes: the values and versions of the keys that a condition names, if it does not hold; else, and for NULL, no row';
 
 CREATE FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], sockets bigint[]) RETURNS TABLE(ix integer, outcome "char", room_no bigint, claim bigint, step bigint, roster_seq bigint, member_count integer, was_known boolean, client_id text, user_id text, batch bigint)
     LANGUAGE plpgsql
@@ -269,6 +464,14 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.change_members(writer bigint, writer_incarnation bigint, writer_epoch bigint, lease_ms integer, skip_locked boolean, room_nos bigint[], room_ids text[], session_keys bytea[], client_ids text[], user_ids text[], profiles text[], sockets bigint[]) IS 'For nodes: joins (room_ids given) and leaves (room_nos given) as one batch, each session at most once in a room. One row for each, in order: outcome d (done), o (nothing done: a newer socket has the session), l (locked by another transaction) or g (room gone); no row at all when the writer is fenced. step is NULL when nothing changed';
+
+CREATE FUNCTION parley.change_of_ruling(change json, message json, set json) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN (('{'::text || concat_ws(','::text, ('"clientId":'::text || ((change -> 'clientId'::text))::text), ('"id":'::text || ((change -> 'id'::text))::text), ('"userId":'::text || ((change -> 'userId'::text))::text), ('"at":'::text || ((change -> 'at'::text))::text), ('"message":'::text || btrim((message)::text, ' 	
+'::text)), ('"set":'::text || btrim((set)::text, ' 	
+'::text)))) || '}'::text);
+
+COMMENT ON FUNCTION parley.change_of_ruling(change json, message json, set json) IS 'For nodes: a change with what a rule made of it, encoded as nodes encode one';
 
 CREATE FUNCTION parley.check_client(client text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -473,7 +676,7 @@ $$;
 
 COMMENT ON FUNCTION parley.close_room(room text) IS 'Closes a room with the caller''s transaction: nothing more gets in, and nobody is a member any more. False when it was closed already. Its id stays taken for a day; then nodes remove all of it';
 
-CREATE FUNCTION parley.create_room(room text DEFAULT NULL::text, meta json DEFAULT NULL::json, retain_messages bigint DEFAULT NULL::bigint, retain_seconds bigint DEFAULT NULL::bigint, if_missing boolean DEFAULT false) RETURNS text
+CREATE FUNCTION parley.create_room(room text DEFAULT NULL::text, meta json DEFAULT NULL::json, retain_messages bigint DEFAULT NULL::bigint, retain_seconds bigint DEFAULT NULL::bigint, if_missing boolean DEFAULT false, rule text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -486,6 +689,7 @@ DECLARE
         SELECT string_agg(substr(letters, get_byte(random_bytes, b) % 32 + 1, 1), '')
         FROM unnest('{0,1,2,3,4,5,10,11,12,13,14,15}'::integer[]) b));
     payload text := btrim(meta::text, E' \t\n\r');
+    number bigint;
 BEGIN
     IF NOT parley.is_public_id(id) THEN
         RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the id of a room', left(id, 80)),
@@ -499,8 +703,14 @@ BEGIN
             HINT = 'For example {"topic":"tea"}.';
     END IF;
     PERFORM parley.check_retention(retain_messages, retain_seconds);
-    INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds)
-    VALUES (id, parley.random_tag(), payload::json, retain_messages, retain_seconds)
+    IF rule IS NOT NULL THEN
+        SELECT r.rule_no INTO number FROM parley.rule r WHERE r.name = rule FOR KEY SHARE;
+        IF NOT FOUND THEN
+            PERFORM parley.raise_no_rule(rule);
+        END IF;
+    END IF;
+    INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds, rule_no)
+    VALUES (id, parley.random_tag(), payload::json, retain_messages, retain_seconds, number)
     ON CONFLICT ON CONSTRAINT room_id_is_unique DO NOTHING;
     IF NOT FOUND AND if_missing IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'PY003', MESSAGE = format('there is a room %L already', id),
@@ -510,7 +720,68 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.create_room(room text, meta json, retain_messages bigint, retain_seconds bigint, if_missing boolean) IS 'Makes a room, which clients find when the caller''s transaction has committed. Returns its id: the one that was given, or one made of random letters. if_missing: also when there is one of this id already, which stays as it is';
+COMMENT ON FUNCTION parley.create_room(room text, meta json, retain_messages bigint, retain_seconds bigint, if_missing boolean, rule text) IS 'Makes a room, which clients find when the caller''s transaction has committed. Returns its id: the one that was given, or one made of random letters. if_missing: also when there is one of this id already, which stays as it is. rule: the name of the rule that judges what sockets say in it';
+
+CREATE FUNCTION parley.create_rule(name text, function regproc) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    shape constant text := 'Declare it (room text, "values" jsonb, input parley.rule_input) RETURNS parley.ruling, or '
+        '(room text, "values" jsonb, inputs parley.rule_input[]) RETURNS parley.ruling[].';
+    called record;
+    caller name;
+BEGIN
+    IF NOT COALESCE(parley.is_public_id(name), false) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the name of a rule', left(name, 80)),
+            HINT = 'A name has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ...';
+    END IF;
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, p.prosecdef AS is_definer, p.prokind, p.proretset AS is_set,
+        p.oid::regprocedure::text AS shown, p.proargtypes::oid[] AS arguments, p.prorettype::oid AS result,
+        EXISTS (SELECT FROM unnest(p.proconfig) c(setting) WHERE c.setting LIKE 'search_path=%') AS has_path
+    INTO called
+    FROM pg_proc p
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.oid = function;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = 'there is no such function', HINT = shape;
+    END IF;
+    IF called.prokind <> 'f' OR called.is_set OR (called.arguments[0:2], called.result) NOT IN (
+        (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input'::regtype]::oid[], 'parley.ruling'::regtype::oid),
+        (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input[]'::regtype]::oid[], 'parley.ruling[]'::regtype::oid))
+        OR cardinality(called.arguments) <> 3
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format('function %s cannot be a rule', called.shown),
+            HINT = shape;
+    END IF;
+    IF NOT called.is_definer OR NOT called.has_path THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010',
+            MESSAGE = format('function %s does not run as its owner, with a search path of its own', called.shown),
+            HINT = format(
+                'ALTER FUNCTION %s SECURITY DEFINER SET search_path = %I, pg_temp', called.shown, called.schema);
+    END IF;
+    -- Nodes call it.
+    SELECT g.role INTO caller
+    FROM parley.granted_role g
+    JOIN pg_roles r ON r.rolname = g.role
+    WHERE g.kind = 'node' AND NOT (
+        has_schema_privilege(r.oid, called.schema, 'USAGE') AND has_function_privilege(r.oid, called.oid, 'EXECUTE'))
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format('%s may not call function %s', caller, called.shown),
+            HINT = format('GRANT USAGE ON SCHEMA %I TO %I; GRANT EXECUTE ON FUNCTION %s TO %I', called.schema, caller,
+                called.shown, caller);
+    END IF;
+    INSERT INTO parley.rule AS r (name, function_schema, function_name, is_batch)
+    VALUES (name, called.schema, called.name, called.result = 'parley.ruling[]'::regtype)
+    ON CONFLICT ON CONSTRAINT rule_name_is_unique DO UPDATE
+    SET function_schema = EXCLUDED.function_schema, function_name = EXCLUDED.function_name,
+        is_batch = EXCLUDED.is_batch;
+END
+$$;
+
+COMMENT ON FUNCTION parley.create_rule(name text, function regproc) IS 'Makes a function a rule that rooms can be created with; a rule of this name gets the function, also in rooms that have it. The function is (room text, "values" jsonb, input parley.rule_input) RETURNS parley.ruling, or judges many inputs at once: (room text, "values" jsonb, inputs parley.rule_input[]) RETURNS parley.ruling[]';
 
 CREATE FUNCTION parley.drop_over(chunks_max integer, keys_max integer) RETURNS integer
     LANGUAGE plpgsql
@@ -553,6 +824,32 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.drop_over(chunks_max integer, keys_max integer) IS 'For nodes: removes a part of what is over: of one room that was closed a day ago at most chunks_max chunks, at last the room, and at most keys_max keys. How many rows; 0 when nothing is left';
+
+CREATE FUNCTION parley.drop_rule(name text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    number bigint;
+    room text;
+BEGIN
+    SELECT r.rule_no INTO number FROM parley.rule r WHERE r.name = drop_rule.name FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT r.room_id INTO room FROM parley.room r WHERE r.rule_no = number LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY011', MESSAGE = format('room %L has the rule %L', room, name),
+            HINT = 'A room keeps its rule until it is gone, a day after it was closed. parley.create_rule(name, function) '
+                'gives the rule another function.';
+    END IF;
+    DELETE FROM parley.rule r WHERE r.rule_no = number;
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION parley.drop_rule(name text) IS 'Removes a rule that no room has. False when there was none of this name';
 
 CREATE FUNCTION parley.encoded_change(client text, content text, payload text) RETURNS text
     LANGUAGE sql
@@ -657,6 +954,108 @@ CREATE FUNCTION parley.is_public_id(id text) RETURNS boolean
 
 COMMENT ON FUNCTION parley.is_public_id(id text) IS 'Whether a room or a client can have this id; NULL for NULL';
 
+CREATE FUNCTION parley.judge_by_rule(room bigint, room_id text, rule bigint, at bigint, values_bytes_max integer, changes text[], conditions text[], OUT verdicts "char"[], OUT texts text[], OUT more text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    -- Of one row of the log: half a frame.
+    bytes_max constant integer := 524288;
+    name text;
+    function text;
+    is_batch boolean;
+    answer record;
+    passed integer := 0;
+    length_before integer := 0;
+    failure text;
+BEGIN
+    -- Looked at each time: its owner may have made something else of the function.
+    SELECT r.name, format('%I.%I', r.function_schema, r.function_name), r.is_batch INTO name, function, is_batch
+    FROM parley.rule r
+    JOIN pg_namespace n ON n.nspname = r.function_schema
+    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = r.function_name AND p.prosecdef
+        AND p.prorettype = CASE WHEN r.is_batch THEN 'parley.ruling[]'::regtype ELSE 'parley.ruling'::regtype END
+    WHERE r.rule_no = rule;
+    IF NOT FOUND THEN
+        RAISE WARNING 'the function of the rule of room % is gone, or does not run as its owner any more', room_id;
+        verdicts := array_fill('x'::"char", ARRAY[cardinality(changes)]);
+        texts := array_fill('the room''s rule is gone'::text, ARRAY[cardinality(changes)]);
+        RETURN;
+    END IF;
+
+    -- All at once, as nearly always.
+    IF cardinality(array_remove(conditions, NULL)) = 0 THEN
+        BEGIN
+            SELECT a.* INTO answer
+            FROM parley.apply_rule(room, room_id, function, is_batch, at, 0, values_bytes_max, bytes_max, changes) a;
+            FOR n IN 1..cardinality(changes) LOOP
+                verdicts[n] := CASE
+                    WHEN answer.refusals[n] IS NOT NULL THEN 'x' WHEN answer.texts[n] IS NOT NULL THEN 'r' ELSE 'a' END;
+                texts[n] := COALESCE(left(answer.refusals[n], 500), answer.texts[n]);
+            END LOOP;
+            RETURN;
+        EXCEPTION
+            -- Another transaction was in the way of the rule: the room tries again.
+            WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
+                verdicts := ARRAY['l'::"char"];
+                RETURN;
+            WHEN OTHERS OR assert_failure THEN
+                verdicts := '{}';
+                texts := '{}';
+        END;
+    END IF;
+
+    -- One by one, so that one of them is refused and not all.
+    BEGIN
+        FOR n IN 1..cardinality(changes) LOOP
+            SELECT c.found_values, c.found_versions INTO answer FROM parley.breach_of_condition(room, conditions[n]) c;
+            IF FOUND THEN
+                verdicts[n] := 'c';
+                texts[n] := answer.found_values;
+                more[n] := answer.found_versions;
+                CONTINUE;
+            END IF;
+            BEGIN
+                SELECT a.texts[1] AS text, a.refusals[1] AS refusal INTO answer
+                FROM parley.apply_rule(
+                    room, room_id, function, is_batch, at, passed, values_bytes_max, bytes_max - length_before,
+                    changes[n:n]) a;
+                verdicts[n] := CASE
+                    WHEN answer.refusal IS NOT NULL THEN 'x' WHEN answer.text IS NOT NULL THEN 'r' ELSE 'a' END;
+                texts[n] := COALESCE(left(answer.refusal, 500), answer.text);
+                IF answer.refusal IS NULL THEN
+                    passed := passed + 1;
+                    length_before := length_before + octet_length(COALESCE(answer.text, changes[n])) + 1;
+                END IF;
+            EXCEPTION
+                WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
+                    -- Then nothing of the room is done, nor what was judged before this.
+                    RAISE EXCEPTION USING ERRCODE = 'PY102', MESSAGE = 'another transaction is in the way of the rule';
+                WHEN SQLSTATE 'PY100' THEN
+                    verdicts[n] := 't';
+                WHEN SQLSTATE 'PY101' THEN
+                    verdicts[n] := 'x';
+                    texts[n] := 'the room''s rule makes too much of what came together with this';
+                WHEN OTHERS OR assert_failure THEN
+                    failure := COALESCE(failure, format('%s (%s)', SQLERRM, SQLSTATE));
+                    verdicts[n] := 'x';
+                    texts[n] := 'the room''s rule failed';
+            END;
+        END LOOP;
+    EXCEPTION
+        WHEN SQLSTATE 'PY102' THEN
+            verdicts := ARRAY['l'::"char"];
+            RETURN;
+    END;
+    IF failure IS NOT NULL THEN
+        RAISE WARNING 'rule % failed in room %: %', name, room_id, failure;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.judge_by_rule(room bigint, room_id text, rule bigint, at bigint, values_bytes_max integer, changes text[], conditions text[], OUT verdicts "char"[], OUT texts text[], OUT more text[]) IS 'For nodes: what a room''s rule says of changes, one after another, with their values set. A verdict for each: a (written as it came), r (written as this text), x (refused for this reason), c (its condition did not hold: values and versions), t (values too large). Or l alone: nothing was done, for another transaction was in the way of the rule';
+
 CREATE FUNCTION parley.keep_marks(room bigint, changes_min integer, chunks_max integer, bytes_max integer, refused_max integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -713,6 +1112,7 @@ CREATE TABLE parley.room (
     edge_at timestamp with time zone,
     edge_tag integer,
     prune_at timestamp with time zone DEFAULT now() NOT NULL,
+    rule_no bigint,
     CONSTRAINT room_keeps_a_range_of_its_log CHECK (((first_seq >= 1) AND (last_seq >= (first_seq - 1)))),
     CONSTRAINT room_member_count_is_not_negative CHECK ((member_count >= 0))
 )
@@ -739,6 +1139,8 @@ COMMENT ON COLUMN parley.room.edge_at IS 'When the change before first_seq was w
 COMMENT ON COLUMN parley.room.edge_tag IS 'The tag of that change: who has seen it and nothing newer can still prove it';
 
 COMMENT ON COLUMN parley.room.prune_at IS 'When the pruner looks at the room again, if it is not to keep everything';
+
+COMMENT ON COLUMN parley.room.rule_no IS 'The rule that judges what sockets say; given at creation, never changed';
 
 CREATE TABLE parley.update_log (
     room_no bigint NOT NULL,
@@ -1149,11 +1551,29 @@ $$;
 
 COMMENT ON FUNCTION parley.raise_no_room(room text) IS 'Raises what there is to say of a room that was not found among those that are open: PY001, PY002, or PY004 for NULL';
 
+CREATE FUNCTION parley.raise_no_rule(rule text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'PY009', MESSAGE = format('there is no rule %L', left(rule, 80)),
+        HINT = 'SELECT parley.create_rule(name, function) makes one; parley.rules shows those there are.';
+END
+$$;
+
+COMMENT ON FUNCTION parley.raise_no_rule(rule text) IS 'Raises PY009';
+
 CREATE FUNCTION parley.random_tag() RETURNS integer
     LANGUAGE sql
     RETURN (floor(((random() * ('4294967296'::bigint)::double precision) - ('2147483648'::bigint)::double precision)))::integer;
 
 COMMENT ON FUNCTION parley.random_tag() IS 'For a row of the log, or a room: any integer';
+
+CREATE FUNCTION parley.refuse(reason text) RETURNS parley.ruling
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(COALESCE(reason, 'the room''s rule refuses this'::text), NULL::json, NULL::json)::parley.ruling;
+
+COMMENT ON FUNCTION parley.refuse(reason text) IS 'For rules: the ruling that refuses an input; its sender is told the reason';
 
 CREATE FUNCTION parley.remove_member(room text, client text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1303,7 +1723,7 @@ CREATE FUNCTION parley.set_values(room text, set json, if json DEFAULT NULL::jso
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
-    values_bytes_max constant integer := 65536;
+    values_bytes_max constant integer := (SELECT s.values_bytes_max FROM parley.setting s);
     news ALIAS FOR $2;
     condition ALIAS FOR $3;
     payload text := btrim(news::text, E' \t\n\r');
@@ -1879,20 +2299,6 @@ ALTER TABLE parley.room ALTER COLUMN room_no ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE parley.room_value (
-    room_no bigint NOT NULL,
-    key text NOT NULL COLLATE pg_catalog."C",
-    value text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL
-)
-WITH (fillfactor='50');
-
-COMMENT ON TABLE parley.room_value IS 'What the log comes to: the newest value of each key. Changed only under the lock on the row of the room';
-
-COMMENT ON COLUMN parley.room_value.value IS 'JSON, byte by byte as it was sent';
-
-COMMENT ON COLUMN parley.room_value.seq IS 'Place of the change that wrote it';
-
 CREATE VIEW parley.room_sizes AS
  SELECT (r.room_id)::text AS room_id,
     ((r.last_seq - r.first_seq) + 1) AS changes,
@@ -1987,6 +2393,21 @@ COMMENT ON COLUMN parley.room_values.value IS 'The value, byte by byte as it was
 
 COMMENT ON COLUMN parley.room_values.seq IS 'Place of the change that wrote it last';
 
+CREATE TABLE parley.rule (
+    rule_no bigint NOT NULL,
+    name parley.public_id NOT NULL,
+    function_schema name NOT NULL,
+    function_name name NOT NULL,
+    is_batch boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE parley.rule IS 'Rules that rooms can have. The function by its name: a column that refers to it would be in the way of pg_upgrade';
+
+COMMENT ON COLUMN parley.rule.name IS 'The name by which rooms are created with it';
+
+COMMENT ON COLUMN parley.rule.is_batch IS 'The function judges many inputs in one call';
+
 CREATE VIEW parley.rooms AS
  SELECT (r.room_id)::text AS room_id,
     r.last_seq,
@@ -1996,8 +2417,10 @@ CREATE VIEW parley.rooms AS
     (r.retain_messages)::bigint AS retain_messages,
     (r.retain_seconds)::bigint AS retain_seconds,
     r.created_at,
-    r.closed_at
-   FROM parley.room r;
+    r.closed_at,
+    (u.name)::text AS rule
+   FROM (parley.room r
+     LEFT JOIN parley.rule u ON ((u.rule_no = r.rule_no)));
 
 COMMENT ON VIEW parley.rooms IS 'All rooms';
 
@@ -2018,6 +2441,39 @@ COMMENT ON COLUMN parley.rooms.retain_seconds IS 'For how long changes are kept 
 COMMENT ON COLUMN parley.rooms.created_at IS 'When it was created';
 
 COMMENT ON COLUMN parley.rooms.closed_at IS 'When it was closed; NULL while it is open';
+
+COMMENT ON COLUMN parley.rooms.rule IS 'The rule that judges what sockets say in it; NULL for none';
+
+ALTER TABLE parley.rule ALTER COLUMN rule_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME parley.rule_rule_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW parley.rules AS
+ SELECT (u.name)::text AS name,
+    format('%I.%I'::text, u.function_schema, u.function_name) AS function,
+    u.is_batch,
+    ( SELECT count(*) AS count
+           FROM parley.room r
+          WHERE ((r.rule_no = u.rule_no) AND (r.closed_at IS NULL))) AS rooms,
+    u.created_at
+   FROM parley.rule u;
+
+COMMENT ON VIEW parley.rules IS 'Rules that rooms can be created with';
+
+COMMENT ON COLUMN parley.rules.name IS 'The name by which rooms are created with it';
+
+COMMENT ON COLUMN parley.rules.function IS 'The function that judges';
+
+COMMENT ON COLUMN parley.rules.is_batch IS 'It judges many inputs in one call';
+
+COMMENT ON COLUMN parley.rules.rooms IS 'How many open rooms have it';
+
+COMMENT ON COLUMN parley.rules.created_at IS 'When it was made';
 
 ALTER TABLE parley.session ALTER COLUMN session_no ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME parley.session_session_no_seq
@@ -2046,6 +2502,17 @@ COMMENT ON COLUMN parley.sessions.user_id IS 'The subject of its credential; NUL
 COMMENT ON COLUMN parley.sessions.created_at IS 'When it first joined a room';
 
 COMMENT ON COLUMN parley.sessions.rooms IS 'In how many rooms it is a member now';
+
+CREATE TABLE parley.setting (
+    is_all boolean DEFAULT true NOT NULL,
+    values_bytes_max integer DEFAULT 65536 NOT NULL,
+    CONSTRAINT setting_has_one_row CHECK (is_all),
+    CONSTRAINT setting_leaves_values_room_in_a_frame CHECK (((values_bytes_max >= 1024) AND (values_bytes_max <= 262144)))
+);
+
+COMMENT ON TABLE parley.setting IS 'What all nodes of this database keep to. One row, for its owner to change';
+
+COMMENT ON COLUMN parley.setting.values_bytes_max IS 'Bytes that the shared values of one room have together at most, as JSON text with their keys. Counts at once; nodes tell clients what it was when they started';
 
 CREATE TABLE parley.signing_key (
     key_no integer NOT NULL,
@@ -2136,11 +2603,20 @@ ALTER TABLE ONLY parley.room
 ALTER TABLE ONLY parley.room_value
     ADD CONSTRAINT room_value_pkey PRIMARY KEY (room_no, key);
 
+ALTER TABLE ONLY parley.rule
+    ADD CONSTRAINT rule_name_is_unique UNIQUE (name);
+
+ALTER TABLE ONLY parley.rule
+    ADD CONSTRAINT rule_pkey PRIMARY KEY (rule_no);
+
 ALTER TABLE ONLY parley.session
     ADD CONSTRAINT session_key_is_unique UNIQUE (session_key);
 
 ALTER TABLE ONLY parley.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (session_no);
+
+ALTER TABLE ONLY parley.setting
+    ADD CONSTRAINT setting_pkey PRIMARY KEY (is_all);
 
 ALTER TABLE ONLY parley.signing_key
     ADD CONSTRAINT signing_key_pkey PRIMARY KEY (key_no);
@@ -2162,6 +2638,8 @@ CREATE INDEX member_by_session ON parley.member USING btree (session_no);
 CREATE INDEX member_present_by_node ON parley.member USING btree (node_no) WHERE (left_at IS NULL);
 
 CREATE INDEX node_to_be_cleared ON parley.node USING btree (dead_at) WHERE ((dead_at IS NOT NULL) AND (cleared_at IS NULL));
+
+CREATE INDEX room_by_rule ON parley.room USING btree (rule_no) WHERE (rule_no IS NOT NULL);
 
 CREATE INDEX room_closed ON parley.room USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 

@@ -35,9 +35,10 @@ final class ClientShell {
     func start() { perform(machine.start()) }
 
     func create(
-        _ room: RoomID, meta: String?, then: @escaping @Sendable (Result<ClientAnswer, ClientError>) -> Void
+        _ room: RoomID, meta: String?, rule: RoomID?,
+        then: @escaping @Sendable (Result<ClientAnswer, ClientError>) -> Void
     ) {
-        perform(machine.create(room, meta: meta, request: expect(then)))
+        perform(machine.create(room, meta: meta, rule: rule, request: expect(then)))
     }
 
     func join(

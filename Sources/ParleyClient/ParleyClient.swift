@@ -59,13 +59,16 @@ public final class ParleyClient: Sendable {
     /// - Parameters:
     ///   - room: nil for a new, random id.
     ///   - meta: a JSON object, as text.
+    ///   - rule: the name of the rule that is to judge what is said in it; names are made like ids of rooms.
     @discardableResult
-    public func create(_ room: String? = nil, meta: String? = nil) async throws(ClientError) -> (
-        id: String, isNew: Bool
-    ) {
+    public func create(
+        _ room: String? = nil, meta: String? = nil, rule: String? = nil
+    ) async throws(ClientError) -> (id: String, isNew: Bool) {
         var generator = SystemRandomNumberGenerator()
         guard let id = room.map(RoomID.init) ?? RoomID.random(using: &generator) else { throw .badRoomID }
-        let answer = try await ask { shell, then in shell.create(id, meta: meta, then: then) }
+        let ruleID = rule.flatMap(RoomID.init)
+        guard rule == nil || ruleID != nil else { throw .badRoomID }
+        let answer = try await ask { shell, then in shell.create(id, meta: meta, rule: ruleID, then: then) }
         guard case .created(let isNew) = answer else { return (id.text, false) }
         return (id.text, isNew)
     }

@@ -13,12 +13,14 @@ public struct Append: Sendable {
     /// The inputs one by one, when some of them are to be judged: the store writes those that it accepts, whose changes
     /// joined are the body then.
     public var judged: [JudgedInput]?
+    /// The room has a rule, which judges them all.
+    public var isRuled: Bool
     /// Ids of its members that were refused and that no earlier part told of.
     public var refused: [RefusedIDs]
 
     public init(
         room: RoomNumber, claim: Int64, after: Seq = 0, count: Int, tag: Tag, body: [UInt8],
-        judged: [JudgedInput]? = nil, refused: [RefusedIDs] = []
+        judged: [JudgedInput]? = nil, isRuled: Bool = false, refused: [RefusedIDs] = []
     ) {
         self.room = room
         self.claim = claim
@@ -27,6 +29,7 @@ public struct Append: Sendable {
         self.tag = tag
         self.body = body
         self.judged = judged
+        self.isRuled = isRuled
         self.refused = refused
     }
 }

@@ -23,6 +23,29 @@ public struct ChangeHead: Equatable, Sendable {
         id = Int64(String(decoding: digits, as: UTF8.self))
     }
 
+    /// What a change says before its content: sender and time. It stays the same whatever a rule makes of the content. Empty for
+    /// a change that is encoded in another way.
+    public static func start(of change: [UInt8]) -> ArraySlice<UInt8> {
+        guard ChangeHead(change) != nil else { return [] }
+        var rest = change.dropFirst(clientStart.count).drop { $0 != UInt8(ascii: "\"") }.dropFirst()
+        if rest.starts(with: idStart) { rest = rest.dropFirst(idStart.count).drop(while: isDigit) }
+        if rest.starts(with: userStart) {
+            rest = rest.dropFirst(userStart.count)
+            while let byte = rest.first, byte != UInt8(ascii: "\"") {
+                rest = rest.dropFirst(byte == UInt8(ascii: "\\") ? 2 : 1)
+            }
+            rest = rest.dropFirst()
+        }
+        guard rest.starts(with: timeStart) else { return [] }
+        rest = rest.dropFirst(timeStart.count).drop(while: isDigit)
+        return change[..<rest.startIndex]
+    }
+
+    private static let userStart = Array(#","userId":""#.utf8)
+    private static let timeStart = Array(#","at":"#.utf8)
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
     /// The heads of all changes of a run that have a client.
     public static func all(in run: Run) -> [ChangeHead] {
         var start = 0

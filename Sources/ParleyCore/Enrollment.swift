@@ -25,9 +25,12 @@ public struct Enrolled: Sendable, Equatable {
     public var count: Int
     /// What the log says of the ids of this member.
     public var marks: Marks
+    /// The room has a rule: all that its members send is to be judged.
+    public var isRuled: Bool
 
     public init(
-        room: RoomNumber, claim: Int64, change: RosterChange?, rosterSeq: Int64, count: Int, marks: Marks
+        room: RoomNumber, claim: Int64, change: RosterChange?, rosterSeq: Int64, count: Int, marks: Marks,
+        isRuled: Bool = false
     ) {
         self.room = room
         self.claim = claim
@@ -35,5 +38,6 @@ public struct Enrolled: Sendable, Equatable {
         self.rosterSeq = rosterSeq
         self.count = count
         self.marks = marks
+        self.isRuled = isRuled
     }
 }

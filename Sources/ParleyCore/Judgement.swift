@@ -1,9 +1,9 @@
-/// An input that the store judges under the room's lock, by the shared values as they are at that moment, or one that stands
-/// between such inputs of its room.
+/// An input that the store judges under the room's lock, by the shared values as they are at that moment and by the room's
+/// rule, or one that stands between such inputs of its room.
 public struct JudgedInput: Sendable, Equatable {
     /// The change as it will stand in the log if it is accepted: one JSON object.
     public var change: [UInt8]
-    /// nil for an input that is accepted in any case.
+    /// nil for an input that is accepted in any case, unless the room has a rule.
     public var set: ValueSet?
 
     public init(change: [UInt8], set: ValueSet?) {
@@ -56,6 +56,21 @@ public enum Verdict: Sendable, Equatable {
     case conflict(RoomValues)
     /// All values together would be larger than they may.
     case tooLarge
+    /// The room's rule made this change of it.
+    case rewritten([UInt8])
+    /// The room's rule refused it, for this reason.
+    case refused(reason: String)
+
+    /// The change as it stands in the log, of an input that came as `change`; nil when it was refused.
+    public func written(_ change: [UInt8]) -> [UInt8]? {
+        switch self {
+        case .accepted: change
+        case .rewritten(let change): change
+        case .conflict, .tooLarge, .refused: nil
+        }
+    }
+
+    public var isAccepted: Bool { written([]) != nil }
 }
 
 /// Shared values of a room, each as one JSON object.

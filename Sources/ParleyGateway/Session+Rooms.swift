@@ -10,7 +10,7 @@ extension Session {
         let room = request.room ?? .random(using: &generator)
         let creation = RoomCreation(
             id: room, ifMissing: request.ifMissing, meta: request.meta, retainMessages: request.retainMessages,
-            retainSeconds: request.retainSeconds)
+            retainSeconds: request.retainSeconds, rule: request.rule)
         begin(room)
         perform { hub throws(StoreError) in
             try await hub.store.createRoom(creation)

@@ -81,6 +81,7 @@ package final class HubShard {
     /// The member is enrolled in another history, where claims count anew.
     package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) {
         subscription.claim = enrolled.claim
+        subscription.isRuled = enrolled.isRuled
         subscription.isRemoved = false
     }
 

@@ -44,6 +44,8 @@ package final class Subscription {
 
     package internal(set) var room: RoomNumber
     package internal(set) var claim: Int64
+    /// The room has a rule: what the member sends is to be judged.
+    package internal(set) var isRuled: Bool
     package internal(set) var ledger: Ledger
     package internal(set) var flow: Flow = .suspended(after: nil)
     package var wantsPresence = true
@@ -71,6 +73,7 @@ package final class Subscription {
         self.sink = sink
         self.room = enrolled.room
         self.claim = enrolled.claim
+        self.isRuled = enrolled.isRuled
         self.rosterSeq = enrolled.rosterSeq
         self.ledger = Ledger(marks: enrolled.marks, inFlightMax: inFlightMax)
     }

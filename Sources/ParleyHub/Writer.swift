@@ -57,7 +57,7 @@ package final class Writer: Sendable {
     func enqueue(_ change: [UInt8], set: ValueSet?, ticket: Ticket, of subscription: Subscription) -> Bool {
         let input = Input(
             ticket: ticket, member: subscription.clientID, claim: subscription.claim, after: subscription.seen,
-            change: change, set: set, deadline: .now() + patience)
+            change: change, set: set, isRuled: subscription.isRuled, deadline: .now() + patience)
         let room = subscription.room
         return mutate { $0.enqueue(input, room: room) }
     }

@@ -181,7 +181,8 @@ package struct WriterMachine: Sendable {
             var error = RequestError(.conflict, "\"if\" did not hold; look at \"values\" and \"versions\"")
             error.values = values
             return error
-        case .tooLarge, .accepted:
+        case .refused(let reason): return RequestError(.forbidden, reason)
+        case .tooLarge, .accepted, .rewritten:
             return RequestError(.tooLarge, "the values of the room together would be larger than they may")
         }
     }

@@ -14,11 +14,13 @@ package struct Input: Sendable {
     package var change: [UInt8]
     /// What it does to the shared values, for which it has to be judged; nil when it does nothing to them.
     package var set: ValueSet?
+    /// The room has a rule, for which it has to be judged.
+    package var isRuled: Bool
     package var deadline: NIODeadline
 
     package init(
         ticket: Ticket, member: ClientID, claim: Int64, after: Seq, change: [UInt8], set: ValueSet? = nil,
-        deadline: NIODeadline
+        isRuled: Bool = false, deadline: NIODeadline
     ) {
         self.ticket = ticket
         self.member = member
@@ -26,6 +28,7 @@ package struct Input: Sendable {
         self.after = after
         self.change = change
         self.set = set
+        self.isRuled = isRuled
         self.deadline = deadline
     }
 }
@@ -204,12 +207,18 @@ package struct WriterQueue {
     /// refused, with why. The chunk tells of the refused ids below an accepted one of the same member.
     package mutating func judged(_ part: Part, _ verdicts: [Verdict]) -> (accepted: Part, refused: [(Input, Verdict)]) {
         var accepted = part
-        accepted.inputs = zip(part.inputs, verdicts).filter { $1 == .accepted }.map(\.0)
+        accepted.inputs = zip(part.inputs, verdicts).compactMap { input, verdict in
+            verdict.written(input.change).map { change in
+                var written = input
+                written.change = change
+                return written
+            }
+        }
         var highest: [SubscriptionID: Int64] = [:]
         for ticket in accepted.inputs.map(\.ticket) {
             highest[ticket.subscription] = max(highest[ticket.subscription] ?? 0, ticket.request ?? 0)
         }
-        let refused = zip(part.inputs, verdicts).filter { $1 != .accepted }.map { ($0, $1) }
+        let refused = zip(part.inputs, verdicts).filter { !$1.isAccepted }.map { ($0, $1) }
         for (input, _) in refused {
             guard let id = input.ticket.request, id > highest[input.ticket.subscription] ?? 0 else { continue }
             refuse(id, of: input.member, on: input.ticket.subscription)
@@ -323,13 +332,14 @@ package struct WriterQueue {
             append: Append(
                 room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },
                 after: inputs.reduce(0) { max($0, $1.after) },
-                count: inputs.count, tag: tag, body: body, judged: Self.judged(inputs), refused: Array(owed.values)),
+                count: inputs.count, tag: tag, body: body, judged: Self.judged(inputs),
+                isRuled: inputs.contains(where: \.isRuled), refused: Array(owed.values)),
             inputs: inputs, refused: owed)
     }
 
     /// A room with an input that is to be judged goes that way as a whole, so that nothing overtakes.
     private static func judged(_ inputs: [Input]) -> [JudgedInput]? {
-        guard inputs.contains(where: { $0.set != nil }) else { return nil }
+        guard inputs.contains(where: { $0.set != nil || $0.isRuled }) else { return nil }
         return inputs.map { JudgedInput(change: $0.change, set: $0.set) }
     }
 

@@ -36,6 +36,10 @@ public final class MemoryRoomStore: RoomStore {
     }
 
     public func createRoom(_ creation: RoomCreation) async throws(StoreError) -> RoomCreated {
+        guard creation.rule == nil else {
+            throw .invalid(
+                reason: "there are no rules here: they are SQL functions, and this node keeps its rooms in memory")
+        }
         let isNew = state.withLockedValue { state in
             guard state.numbers[creation.id] == nil else { return false }
             let number = RoomNumber(Int64(state.rooms.count + 1))

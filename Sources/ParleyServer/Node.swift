@@ -25,11 +25,11 @@ public enum Node {
         let storage = try await Storage.open(configuration, logger: logger)
         let observation = Observation()
         let hub = try await Hub.make(
-            settings: hubSettings(configuration), store: storage.store, group: group, logger: logger,
+            settings: hubSettings(configuration, storage.limits), store: storage.store, group: group, logger: logger,
             observer: { observation.record($0) })
         storage.localRooms.become { hub.localRooms }
         let gateway = Gateway(
-            settings: gatewaySettings(configuration), hub: hub, keys: try await storage.signingKeys(),
+            settings: gatewaySettings(configuration, storage.limits), hub: hub, keys: try await storage.signingKeys(),
             group: group,
             logger: logger)
         storage.onDeath {
@@ -57,18 +57,18 @@ public enum Node {
         }
     }
 
-    private static func hubSettings(_ configuration: NodeConfiguration) -> HubSettings {
+    private static func hubSettings(_ configuration: NodeConfiguration, _ limits: Limits) -> HubSettings {
         var settings = HubSettings()
-        settings.limits = configuration.limits
+        settings.limits = limits
         settings.tick = .milliseconds(Int64(configuration.tickMs))
         settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
         settings.framed = { WebSocketFrame.text($0) }
         return settings
     }
 
-    private static func gatewaySettings(_ configuration: NodeConfiguration) -> GatewaySettings {
+    private static func gatewaySettings(_ configuration: NodeConfiguration, _ limits: Limits) -> GatewaySettings {
         var settings = GatewaySettings(nodeName: configuration.nodeName)
-        settings.limits = configuration.limits
+        settings.limits = limits
         settings.grace = .milliseconds(Int64(configuration.graceMs))
         settings.patience = .milliseconds(Int64(configuration.requestTimeoutMs))
         settings.session = .milliseconds(Int64(configuration.sessionMs))

@@ -16,6 +16,8 @@ struct Storage: Sendable {
     let onDeath: @Sendable (@escaping @Sendable () -> Void) -> Void
     /// Sets who is told when the database goes on with another history.
     let onHistoryChange: @Sendable (@escaping @Sendable () -> Void) -> Void
+    /// What the configuration says, and the database.
+    let limits: Limits
     /// nil when there is no database.
     let observation: DatabaseObservation?
     /// Ends what `open` has begun.
@@ -29,8 +31,7 @@ struct Storage: Sendable {
         case .memory:
             return Storage(
                 store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, onDeath: { _ in },
-                onHistoryChange: { _ in },
-                observation: nil, close: {},
+                onHistoryChange: { _ in }, limits: configuration.limits, observation: nil, close: {},
                 localRooms: LocalRooms())
         case .postgres:
             do throws(SchemaError) {
@@ -63,6 +64,12 @@ struct Storage: Sendable {
         let observation = DatabaseObservation()
         let store = PostgresRoomStore(configuration: settings, logger: logger, observer: observation)
         try await store.start()
+        var limits = configuration.limits
+        do throws(StoreError) {
+            limits.valuesBytes = try await store.valuesBytesMax()
+        } catch {
+            throw .unreachable(reason: "the settings of the database cannot be read: \(error)")
+        }
         let localRooms = LocalRooms()
         let feed: any ChangeFeed =
             switch configuration.feed {
@@ -71,8 +78,8 @@ struct Storage: Sendable {
             }
         return Storage(
             store: store, feed: feed, isReachable: { store.isReachable }, onDeath: { store.onDeath($0) },
-            onHistoryChange: { store.onHistoryChange($0) },
-            observation: observation, close: { await store.close() }, localRooms: localRooms)
+            onHistoryChange: { store.onHistoryChange($0) }, limits: limits, observation: observation,
+            close: { await store.close() }, localRooms: localRooms)
     }
 
     func signingKeys() async throws -> [SigningKey] {

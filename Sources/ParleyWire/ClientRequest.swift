@@ -45,6 +45,7 @@ public struct CreateRequest: Sendable, Equatable {
     public var meta: [UInt8]?
     public var retainMessages: Int64?
     public var retainSeconds: Int64?
+    public var rule: String?
 }
 
 public struct JoinRequest: Sendable, Equatable {

@@ -48,6 +48,13 @@ struct RequestReader {
         }
         request.ifMissing = try bool("ifMissing", default: false)
         request.meta = try object("meta", bytesMax: limits.metaBytes)
+        if let value = members["rule"] {
+            // Names of rules are made like those of rooms.
+            guard let rule = members.text(of: value), RoomID(rule) != nil else {
+                throw bad("\"rule\" must be the name of a rule: 1 to 64 of A-Z a-z 0-9 . _ ~ -, and neither . nor ..")
+            }
+            request.rule = rule
+        }
         guard let retain = try inner("retain") else { return request }
         request.retainMessages = try retained("messages", retain)
         request.retainSeconds = try retained("seconds", retain)

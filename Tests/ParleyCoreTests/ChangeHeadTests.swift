@@ -34,6 +34,22 @@ struct ChangeHeadTests {
         #expect(head(text) == nil)
     }
 
+    @Test(
+        "what stands before the content is found whatever the user's name holds",
+        arguments: [
+            (#"{"clientId":"ann","id":3,"at":12,"message":{"at":5}}"#, #"{"clientId":"ann","id":3,"at":12"#),
+            (#"{"clientId":"ann","at":12}"#, #"{"clientId":"ann","at":12"#),
+            (
+                #"{"clientId":"ann","userId":"\",\"at\":5\\","at":1,"set":{}}"#,
+                #"{"clientId":"ann","userId":"\",\"at\":5\\","at":1"#
+            ),
+            (#"{"at":1,"message":1}"#, ""), (#"{"clientId":"ann","message":1}"#, ""),
+            (#"{"clientId":"ann","userId":"\"#, ""), ("", ""),
+        ])
+    func start(text: String, start: String) {
+        #expect(String(decoding: ChangeHead.start(of: Changes.bytes(text)), as: UTF8.self) == start)
+    }
+
     @Test("all heads of a run, in order, without the changes that have none")
     func all() {
         let run = Changes.run(

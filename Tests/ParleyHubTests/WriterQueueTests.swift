@@ -10,11 +10,12 @@ struct WriterQueueTests {
 
     private func input(
         _ change: String, id: Int64? = 1, of subscription: UInt64 = 1, claim: Int64 = 0, after: Seq = 0,
-        due: NIODeadline = .distantFuture
+        isRuled: Bool = false, due: NIODeadline = .distantFuture
     ) -> Input {
         Input(
             ticket: Ticket(loop: 0, subscription: SubscriptionID(subscription), request: id),
-            member: member(subscription), claim: claim, after: after, change: Array(change.utf8), deadline: due)
+            member: member(subscription), claim: claim, after: after, change: Array(change.utf8), isRuled: isRuled,
+            deadline: due)
     }
 
     private func member(_ subscription: UInt64) -> ClientID { ClientID("member\(subscription)")! }
@@ -223,6 +224,29 @@ struct WriterQueueTests {
         #expect(queue.enqueue(input("{5}", id: 5, of: 2), room: room) == true)
         queue.readmit([SubscriptionID(1)])
         #expect(queue.enqueue(input("{3}", id: 3), room: room) == true)
+    }
+
+    @Test(
+        "a room with a rule is judged as a whole; what the rule wrote is what is shown, what it refused goes to the log"
+    )
+    func ruled() {
+        var queue = WriterQueue()
+        for (change, id) in [("{1}", 1), ("{2}", 2), ("{3}", 3), ("{4}", 4)] as [(String, Int64)] {
+            _ = queue.enqueue(input(change, id: id, isRuled: true), room: room)
+        }
+        _ = queue.enqueue(input("{5}"), room: other)
+        let parts = queue.nextBatch { 0 }
+        #expect(parts.map(\.append.isRuled) == [true, false])
+        #expect(parts[0].append.judged?.count == 4 && parts[1].append.judged == nil)
+        let (accepted, refused) = queue.judged(
+            parts[0], [.accepted, .rewritten(Array("{two}".utf8)), .refused(reason: "no"), .refused(reason: "no")])
+        #expect(text(accepted.append.body) == "{1},{two}" && accepted.append.count == 2)
+        #expect(accepted.inputs.map(\.ticket.request) == [1, 2])
+        #expect(refused.map(\.0.ticket.request) == [3, 4])
+        queue.finished(parts[0])
+        _ = queue.enqueue(input("{6}", id: 6, isRuled: true), room: room)
+        #expect(queue.nextBatch { 0 }.first?.append.refused == [RefusedIDs(clientID: member(1), ids: [3, 4])])
+        #expect(queue.waitingBytes == 6)
     }
 
     @Test("a full queue takes nothing, and takes again when it has been written")

@@ -10,6 +10,21 @@ struct MemoryRoomStoreTests {
         try await behaviour.hold { MemoryRoomStore() }
     }
 
+    @Test("a room with a rule is refused, for there is nothing that could judge")
+    func rules() async throws {
+        let store = MemoryRoomStore()
+        let id = try #require(RoomID("tea"))
+        let error = await #expect(throws: StoreError.self) {
+            try await store.createRoom(RoomCreation(id: id, rule: "polite"))
+        }
+        guard case .invalid(let reason) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(reason.contains("rule"))
+        #expect(try await store.createRoom(RoomCreation(id: id)).created, "it left nothing behind")
+    }
+
     @Test("each store signs with a key of its own")
     func signingKeys() async throws {
         #expect(try await MemoryRoomStore().signingKeys() != MemoryRoomStore().signingKeys())

@@ -26,6 +26,7 @@ extension ClientFrame {
             retain["messages"] = create.retainMessages.map(JSONValue.integer)
             retain["seconds"] = create.retainSeconds.map(JSONValue.integer)
             if !retain.isEmpty { members["retain"] = .object(retain) }
+            members["rule"] = create.rule.map(JSONValue.string)
         case .join(let join):
             members["method"] = .string("join")
             members["profile"] = join.profile.map(JSONValue.text)

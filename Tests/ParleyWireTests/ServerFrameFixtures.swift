@@ -105,6 +105,16 @@ struct ServerFrameFixtures {
             "update of one change": ServerFrame.update(
                 roomID: room, runs: [run(1, Array(#"{"message":null}"#.utf8), tag: 0)],
                 position: Position(seq: 1, tag: 0)),
+            "update with a change that a rule has added to": ServerFrame.update(
+                roomID: room,
+                runs: [
+                    run(
+                        1,
+                        Array(
+                            #"{"clientId":"\#(ann.text)","id":1,"at":1732350000123,"message":"mine","set":{"3,4":"red"}}"#
+                                .utf8), tag: 0x7f)
+                ],
+                position: Position(seq: 1, tag: 0x7f)),
             "update with a change that is to be skipped": ServerFrame.update(
                 roomID: room,
                 runs: [

@@ -3,9 +3,11 @@ import ParleyCore
 
 /// What this client says to a node. Room ids and positions need no escaping; payloads are JSON text already.
 enum ClientFrameText {
-    static func create(id: Int64, room: RoomID, meta: String?) -> ByteBuffer {
+    static func create(id: Int64, room: RoomID, meta: String?, rule: RoomID? = nil) -> ByteBuffer {
+        let rule = rule.map { #","rule":"\#($0)""# } ?? ""
         let meta = meta.map { #","meta":\#($0)"# } ?? ""
-        return ByteBuffer(string: #"{"method":"create","id":\#(id),"roomId":"\#(room)","ifMissing":true\#(meta)}"#)
+        return ByteBuffer(
+            string: #"{"method":"create","id":\#(id),"roomId":"\#(room)","ifMissing":true\#(meta)\#(rule)}"#)
     }
 
     static func join(id: Int64, room: RoomID, wish: JoinWish, after: Position?) -> ByteBuffer {

@@ -12,7 +12,12 @@ public struct ClientMachine: Sendable {
     private struct Creation: Sendable {
         var room: RoomID
         var meta: String?
+        var rule: RoomID?
         var request: Int
+
+        func frame(_ id: Int64) -> ByteBuffer {
+            ClientFrameText.create(id: id, room: room, meta: meta, rule: rule)
+        }
     }
 
     private var link: LinkMachine
@@ -44,13 +49,18 @@ public struct ClientMachine: Sendable {
         return out
     }
 
-    /// - Parameter meta: a JSON object.
-    public mutating func create(_ room: RoomID, meta: String? = nil, request: Int) -> [ClientAction] {
+    /// - Parameters:
+    ///   - meta: a JSON object.
+    ///   - rule: the name of a rule.
+    public mutating func create(
+        _ room: RoomID, meta: String? = nil, rule: RoomID? = nil, request: Int
+    ) -> [ClientAction] {
         guard !isClosed else { return [.settle(request: request, .failure(.notSent))] }
         let id = ids.next()
-        creations[id] = Creation(room: room, meta: meta, request: request)
+        let creation = Creation(room: room, meta: meta, rule: rule, request: request)
+        creations[id] = creation
         guard link.connect != nil else { return [] }
-        return [.send(ClientFrameText.create(id: id, room: room, meta: meta))]
+        return [.send(creation.frame(id))]
     }
 
     public mutating func join(_ room: RoomID, _ wish: JoinWish, request: Int) -> [ClientAction] {
@@ -131,7 +141,7 @@ public struct ClientMachine: Sendable {
             memberships[room]?.rang(&ids, isOpen: link.connect != nil, &out)
         case .create(let id):
             guard let creation = creations[id], link.connect != nil else { break }
-            out.append(.send(ClientFrameText.create(id: id, room: creation.room, meta: creation.meta)))
+            out.append(.send(creation.frame(id)))
         }
         return out
     }
@@ -174,7 +184,7 @@ public struct ClientMachine: Sendable {
         clientID = connect.clientID
         link.welcomed(connect, &out)
         for (id, creation) in creations.sorted(by: { $0.key < $1.key }) {
-            out.append(.send(ClientFrameText.create(id: id, room: creation.room, meta: creation.meta)))
+            out.append(.send(creation.frame(id)))
         }
         for room in memberships.keys.sorted(by: { $0.text < $1.text }) { memberships[room]?.join(&ids, &out) }
     }

@@ -25,6 +25,10 @@ enum JudgedStatement {
         ]
     }
 
+    /// Goes before it for rooms with a rule. It counts from the next statement of the transaction on.
+    static let timeMax = Statement(
+        name: "append-ruled", sql: "SELECT set_config('statement_timeout', $1::text, true)")
+
     /// As `AppendStatement.outcomes`.
     static func outcomes(_ rows: Rows, of appends: [Append]) -> [AppendOutcome?]? {
         guard !rows.isEmpty else { return nil }
@@ -36,6 +40,10 @@ enum JudgedStatement {
             switch row.text(2) {
             case "a": outcomes[index] = .judged(base: row.int8(3), verdicts: verdicts[index])
             case "m": outcomes[index] = .moved(claim: row.int8(4), members: [])
+            // The rule met a lock of somebody else: as if the room had.
+            case "l": outcomes[index] = .locked
+            case "r": verdicts[index][input] = .rewritten(row.bytes(5))
+            case "x": verdicts[index][input] = .refused(reason: row.text(5))
             case "c":
                 verdicts[index][input] = .conflict(RoomValues(values: row.bytes(5), versions: row.bytes(6)))
             default: verdicts[index][input] = .tooLarge

@@ -7,6 +7,9 @@ final class LogWriter: Sendable {
     private let announcer: Announcer
     private let configuration: StoreConfiguration
     private let logger: Logger
+    private let slowRules: SlowRules
+    /// On a way where one room is written at a time, and nobody waits for it.
+    private let isApart: Bool
     /// Hears of members that SQL has removed.
     private let onRemoved: @Sendable ([EndedMembership]) -> Void
 
@@ -20,17 +23,21 @@ final class LogWriter: Sendable {
         case done([AppendOutcome?])
         /// A foreign transaction holds one of the rooms, or more than rooms.
         case lockedOut
+        /// Their rules took too long.
+        case overdue
         case unfit(reason: String)
     }
 
     init(
-        seat: WriterSeat, configuration: StoreConfiguration, logger: Logger,
+        seat: WriterSeat, isApart: Bool, slowRules: SlowRules, configuration: StoreConfiguration, logger: Logger,
         onRemoved: @escaping @Sendable ([EndedMembership]) -> Void
     ) {
         self.seat = seat
         self.announcer = Announcer(connection: seat.connection, isOn: configuration.announce)
         self.configuration = configuration
         self.logger = logger
+        self.slowRules = slowRules
+        self.isApart = isApart
         self.onRemoved = onRemoved
     }
 
@@ -38,34 +45,75 @@ final class LogWriter: Sendable {
     func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
         guard !appends.isEmpty else { return [] }
-        let (judged, plain) = (appends.filter { $0.judged != nil }, appends.filter { $0.judged == nil })
-        guard judged.isEmpty || plain.isEmpty else { return try await append(plain, then: judged, inOrderOf: appends) }
-        switch try await commit(appends, skipLocked: false) {
-        case .done(let outcomes): return await tellWhoMoved(outcomes.map { $0 ?? .gone }, appends)
-        case .unfit(let reason): return try await halve(appends, because: reason)
-        case .lockedOut: break
-        }
-        switch try await commit(appends, skipLocked: true) {
-        case .done(let outcomes): return await tellWhoMoved(await tellLockedFromGone(outcomes, appends), appends)
-        case .unfit(let reason): return try await halve(appends, because: reason)
-        case .lockedOut: throw .unavailable(reason: "another transaction holds a table of Parley")
+        let kinds = Dictionary(grouping: appends, by: kind)
+        guard kinds.count == 1, let kind = kinds.keys.first else { return try await append(kinds, inOrderOf: appends) }
+        switch kind {
+        case .plain, .judged: return try await appendAlike(appends)
+        case .slow: return appends.map { _ in .locked }
+        case .ruled:
+            let start = ContinuousClock.now
+            let outcomes = try await appendAlike(appends)
+            if isApart, ContinuousClock.now - start > configuration.ruleTimeTogether {
+                for append in appends { slowRules.add(append.room) }
+            }
+            return outcomes
         }
     }
 
-    /// Two transactions, for each kind has a statement of its own. Once the first is done the second must have outcomes
-    /// too.
+    /// What is written by one statement, in the order in which the statements follow each other.
+    private enum Kind: Int, Comparable {
+        case plain
+        case judged
+        case ruled
+        /// Not to be written on this way.
+        case slow
+
+        static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    private func kind(_ append: Append) -> Kind {
+        guard append.isRuled else { return append.judged == nil ? .plain : .judged }
+        return !isApart && slowRules.contains(append.room) ? .slow : .ruled
+    }
+
+    /// A transaction for each kind. Once the first is done the others must have outcomes too.
     private func append(
-        _ plain: [Append], then judged: [Append], inOrderOf appends: [Append]
+        _ kinds: [Kind: [Append]], inOrderOf appends: [Append]
     ) async throws(StoreError) -> [AppendOutcome] {
-        var outcomes = Dictionary(uniqueKeysWithValues: zip(plain.map(\.room), try await append(plain)))
-        let rest: [AppendOutcome]
-        do throws(StoreError) {
-            rest = try await append(judged)
-        } catch {
-            rest = judged.map { _ in .locked }
+        var outcomes: [RoomNumber: AppendOutcome] = [:]
+        for (_, appends) in kinds.sorted(by: { $0.key < $1.key }) {
+            do throws(StoreError) {
+                outcomes.merge(zip(appends.map(\.room), try await append(appends))) { $1 }
+            } catch {
+                guard !outcomes.isEmpty else { throw error }
+            }
         }
-        outcomes.merge(zip(judged.map(\.room), rest)) { $1 }
         return appends.map { outcomes[$0.room] ?? .locked }
+    }
+
+    private func appendAlike(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        for skipLocked in [false, true] {
+            switch try await commit(appends, skipLocked: skipLocked) {
+            case .done(let outcomes):
+                let told =
+                    skipLocked ? await tellLockedFromGone(outcomes, appends) : outcomes.map { $0 ?? .gone }
+                return await tellWhoMoved(told, appends)
+            case .unfit(let reason): return try await halve(appends, because: reason)
+            case .overdue: return overdue(appends)
+            case .lockedOut: continue
+            }
+        }
+        throw .unavailable(reason: "another transaction holds a table of Parley")
+    }
+
+    /// Nobody knows whose rule it was, unless it was asked alone.
+    private func overdue(_ appends: [Append]) -> [AppendOutcome] {
+        appends.map { append in
+            guard isApart else { return .locked }
+            logger.warning("a room's rule took too long", metadata: ["room": "\(append.room)"])
+            let reason = "the room's rule took longer than \(configuration.ruleTimeMax)"
+            return .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
+        }
     }
 
     /// Finds the room whose data cannot be stored. Once a half is applied the other must have outcomes too: what
@@ -155,6 +203,7 @@ final class LogWriter: Sendable {
                 switch error {
                 case .server:
                     if error.isLockTimeout { return .lockedOut }
+                    if error.isOverdue, appends.contains(where: \.isRuled) { return .overdue }
                     if error.isAboutTheData { return .unfit(reason: "\(error)") }
                     guard error.isConflict, attempts < Self.attemptsMax else { throw .unavailable(reason: "\(error)") }
                 case .connectionLost:
@@ -178,24 +227,35 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// nil when the writer was fenced. All of the appends are judged, or none.
+    /// nil when the writer was fenced. All of the appends are of one kind.
     private func execute(
         _ appends: [Append], as batch: Int64, in term: WriterSeat.Term, skipLocked: Bool
     ) async throws(PostgresError) -> [AppendOutcome?]? {
         guard appends.first?.judged == nil else {
-            let rows = try await seat.connection.execute(
+            let judgement = (
                 JudgedStatement.statement,
                 JudgedStatement.parameters(
                     appends, term: term, batch: batch, lease: configuration.lease, skipLocked: skipLocked,
-                    valuesBytesMax: configuration.valuesBytesMax),
+                    valuesBytesMax: configuration.valuesBytesMax)
+            )
+            let time = Parameter.text("\(ruleTime.wholeMilliseconds)ms")
+            let isRuled = appends.contains(where: \.isRuled)
+            let rows = try await seat.connection.execute(
+                isRuled ? [(JudgedStatement.timeMax, [time]), judgement] : [judgement],
                 timeout: configuration.requestTimeout, onlyGeneration: term.generation)
-            return JudgedStatement.outcomes(rows, of: appends)
+            guard let last = rows.last else { throw .connectionLost(reason: "an answer without a result") }
+            return JudgedStatement.outcomes(last, of: appends)
         }
         let rows = try await seat.connection.execute(
             skipLocked ? AppendStatement.skipping : AppendStatement.waiting,
             AppendStatement.parameters(appends, term: term, batch: batch, lease: configuration.lease),
             timeout: configuration.requestTimeout, onlyGeneration: term.generation)
         return AppendStatement.outcomes(rows, of: appends)
+    }
+
+    /// What the rules have, and on the way apart the wait for the room's lock.
+    private var ruleTime: Duration {
+        isApart ? configuration.ruleTimeMax + configuration.lockTimeoutApart : configuration.ruleTimeTogether
     }
 
     /// The connection was lost before the answer came. nil when the batch was not committed and never will be.
@@ -259,9 +319,18 @@ final class LogWriter: Sendable {
             var written = Run(from: 1, to: 1, tag: 0, body: finding.body ?? []).changes[...]
             // In their order; of one that was refused it is not known any more why.
             let verdicts = inputs.map { input -> Verdict in
-                guard written.first == input.change else { return .conflict(.none) }
+                if let change = written.first, change == input.change {
+                    written.removeFirst()
+                    return .accepted
+                }
+                guard append.isRuled else { return .conflict(.none) }
+                guard let change = written.first, !ChangeHead.start(of: change).isEmpty,
+                    ChangeHead.start(of: change) == ChangeHead.start(of: input.change)
+                else {
+                    return .refused(reason: "the room's rule refused it, or something that it depends on")
+                }
                 written.removeFirst()
-                return .accepted
+                return .rewritten(change)
             }
             return .judged(base: base, verdicts: verdicts)
         }
@@ -281,7 +350,7 @@ final class LogWriter: Sendable {
             case .applied(let base):
                 pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(append.count)))
             case .judged(let base, let verdicts):
-                let count = verdicts.count { $0 == .accepted }
+                let count = verdicts.count(where: \.isAccepted)
                 if count > 0 { pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(count))) }
             case .appliedUnseen, .moved, .locked, .gone, .invalid, nil: break
             }

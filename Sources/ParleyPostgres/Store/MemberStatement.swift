@@ -6,11 +6,12 @@ enum MemberStatement {
     static let statement = Statement(
         name: "change-members",
         sql: """
-            SELECT ix, outcome::text, room_no, claim, step, roster_seq, member_count, was_known, client_id, user_id,
-                batch
+            SELECT m.ix, m.outcome::text, m.room_no, m.claim, m.step, m.roster_seq, m.member_count, m.was_known,
+                m.client_id, m.user_id, m.batch,
+                (SELECT r.rule_no IS NOT NULL FROM parley.room r WHERE r.room_no = m.room_no)
             FROM parley.change_members(
                 $1::int8, $2::int8, $3::int8, $4::int4, $5::bool, $6::int8[], $7::text[], $8::bytea[], $9::text[],
-                $10::text[], $11::text[], $12::int8[])
+                $10::text[], $11::text[], $12::int8[]) m
             """)
 
     static func parameters(
@@ -66,6 +67,8 @@ enum MemberStatement {
         var count: Int
         /// The session had joined this room before.
         var wasKnown: Bool
+        /// The room has a rule: it was given one when it was made, and keeps it.
+        var isRuled: Bool
         /// Of a leave.
         var clientID: ClientID?
         var userID: String?
@@ -88,7 +91,8 @@ enum MemberStatement {
         return Answer(
             outcome: outcome, room: row.int8OrNil(2).map(RoomNumber.init), claim: row.int8OrNil(3) ?? 0,
             step: row.int8OrNil(4), rosterSeq: row.int8OrNil(5) ?? 0, count: Int(row.int4OrNil(6) ?? 0),
-            wasKnown: row.boolOrNil(7) ?? false, clientID: row.textOrNil(8).flatMap { ClientID($0) },
+            wasKnown: row.boolOrNil(7) ?? false, isRuled: row.boolOrNil(11) ?? false,
+            clientID: row.textOrNil(8).flatMap { ClientID($0) },
             userID: row.textOrNil(9))
     }
 }

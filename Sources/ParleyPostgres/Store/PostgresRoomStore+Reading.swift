@@ -30,6 +30,15 @@ extension PostgresRoomStore {
             head: reading.head, runs: runs, continuity: continuity, end: reading.head, values: reading.values)
     }
 
+    /// What the shared values of one room may have together, as the database says it.
+    public func valuesBytesMax() async throws(StoreError) -> Int {
+        let rows = try await reader.read(Self.valuesLimitStatement, [])
+        return rows.first.map { Int($0.int4(0)) } ?? Limits().valuesBytes
+    }
+
+    private static let valuesLimitStatement = Statement(
+        name: "values-limit", sql: "SELECT values_bytes_max FROM parley.setting")
+
     public func readLog(_ cursors: [LogCursor]) async throws(StoreError) -> [LogRead] {
         try await logs.read(cursors)
     }

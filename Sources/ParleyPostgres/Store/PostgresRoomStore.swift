@@ -79,10 +79,14 @@ public final class PostgresRoomStore: RoomStore {
         let removals = NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>({ _ in })
         self.removals = removals
         let onRemoved: @Sendable ([EndedMembership]) -> Void = { ended in removals.withLockedValue { $0 }(ended) }
-        self.writer = LogWriter(
-            seat: seat(.log, writer), configuration: configuration, logger: logger, onRemoved: onRemoved)
-        self.writerApart = LogWriter(
-            seat: seat(.apart, detour), configuration: configuration, logger: logger, onRemoved: onRemoved)
+        let slowRules = SlowRules()
+        func logWriter(_ seat: WriterSeat, isApart: Bool) -> LogWriter {
+            LogWriter(
+                seat: seat, isApart: isApart, slowRules: slowRules, configuration: configuration, logger: logger,
+                onRemoved: onRemoved)
+        }
+        self.writer = logWriter(seat(.log, writer), isApart: false)
+        self.writerApart = logWriter(seat(.apart, detour), isApart: true)
         let roster = seat(.roster, registrar)
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
         self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
@@ -204,7 +208,7 @@ public final class PostgresRoomStore: RoomStore {
         return Enrolled(
             room: room, claim: answer.claim,
             change: answer.step.map { RosterChange(seq: $0, kind: .joined, member: member) },
-            rosterSeq: answer.rosterSeq, count: answer.count, marks: known?.marks ?? Marks())
+            rosterSeq: answer.rosterSeq, count: answer.count, marks: known?.marks ?? Marks(), isRuled: answer.isRuled)
     }
 
     public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {

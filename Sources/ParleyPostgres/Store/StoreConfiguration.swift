@@ -23,6 +23,10 @@ public struct StoreConfiguration: Sendable {
     public var grace: Duration = .seconds(15)
     /// Of all shared values of a room together.
     public var valuesBytesMax = Limits().valuesBytes
+    /// How long the rules of all rooms in a batch may take together. Beyond it each is asked on a way of its own.
+    public var ruleTimeTogether: Duration = .milliseconds(200)
+    /// How long a rule may take there for what one batch has for its room; else that is refused.
+    public var ruleTimeMax: Duration = .seconds(1)
     /// How often the node looks for rooms that are to be pruned, about.
     public var pruneEvery: Duration = .seconds(5)
     /// What is younger is never pruned, whatever a room says: a writer may still have to learn that it was committed, and

@@ -22,6 +22,9 @@ extension PostgresError {
     /// Somebody else held a lock for longer than `lock_timeout`.
     var isLockTimeout: Bool { sqlState == "55P03" }
 
+    /// It took longer than `statement_timeout`, or somebody ended it.
+    var isOverdue: Bool { sqlState == "57014" }
+
     /// Undone for the sake of another transaction: worth another try at once.
     var isConflict: Bool { sqlState == "40P01" || sqlState == "40001" }
 }

@@ -103,6 +103,39 @@ struct LostAnswerTests {
         ).count
     }
 
+    @Test("what a rule made of a batch whose answer was lost is read back: what it refused, changed and left alone")
+    func ruledCommitted() async throws {
+        try await ScratchDatabase.use { database in
+            let (relay, relayed) = try await database.relayed()
+            try await database.makeRule(
+                "some",
+                "CASE text WHEN 'no' THEN RETURN parley.refuse('no'); WHEN 'loud' THEN "
+                    + "RETURN parley.accept(message => '\"LOUD\"'); ELSE RETURN NULL; END CASE;")
+            try await relayed.withStore { store in
+                let rooms = try await prepare(store, database)
+                let tea = try await store.makeRoom("tea", rule: "some")
+                let cake = try await store.makeRoom("cake", rule: "some")
+                relay.set(.swallowingAnswers)
+                async let answer = store.append([
+                    ruled([#""as it is""#, #""no""#, #""loud""#, #"bob>"no""#, #""end""#], in: tea),
+                    ruled([#""no""#], in: cake),
+                ])
+                try await waitUntil { try await lastBatch(database) == 2 }
+                relay.cut()
+                let outcomes = try await answer
+                #expect(outcomes[0].letters == "axrxa")
+                guard case .judged(0, let verdicts) = outcomes[0], case .rewritten(let change) = verdicts[2] else {
+                    Issue.record("\(outcomes[0])")
+                    return
+                }
+                #expect(String(decoding: change, as: UTF8.self).hasSuffix(#""message":"LOUD"}"#))
+                #expect(outcomes[1] == .locked, "nothing of it was written, so it is judged again")
+                #expect(try await store.append([ruled([#""no""#], in: cake)]).map(\.letters) == ["x"])
+                #expect(try await wholeLog(of: rooms[0], in: store) == ["0"])
+            }
+        }
+    }
+
     @Test("the caller's cancellation does not stop the search for the outcome")
     func cancelled() async throws {
         try await ScratchDatabase.use { database in
