@@ -49,7 +49,7 @@ CREATE FUNCTION parley.accept(message json DEFAULT NULL::json, set json DEFAULT 
 
 COMMENT ON FUNCTION parley.accept(message json, set json) IS 'For rules: the ruling that accepts an input: as it came, or with another message, or with shared values that are set';
 
-CREATE FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) RETURNS TABLE(ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text)
+CREATE FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) RETURNS TABLE(ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text, rule_us bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -72,6 +72,8 @@ DECLARE
     found_versions text;
     refused_places integer[];
     rulings record;
+    began timestamptz;
+    ended timestamptz;
 BEGIN
     UPDATE parley.writer w
     SET last_batch = batch, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -80,7 +82,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT 0, 0, 'f'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+    RETURN QUERY SELECT 0, 0, 'f'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+        NULL::bigint;
 
     IF skip_locked THEN
         locked := ARRAY(
@@ -99,19 +102,23 @@ BEGIN
         SELECT r.claim_seq, r.last_seq, r.room_id, r.rule_no INTO room_claim, room_seq, id, rule
         FROM parley.room r WHERE r.room_no = room;
         IF room_claim <> claims[i] THEN
-            RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text;
+            RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text, NULL::bigint;
             CONTINUE;
         END IF;
         at := room_seq;
         accepted := '{}';
         refused_places := '{}';
+        began := NULL;
         IF rule IS NOT NULL THEN
+            began := clock_timestamp();
             SELECT j.* INTO rulings
             FROM parley.judge_by_rule(
                 room, id, rule, room_seq, bytes_max, changes[passed - counts[i] + 1:passed],
                 conditions[passed - counts[i] + 1:passed]) j;
+            ended := clock_timestamp();
             IF rulings.verdicts[1] = 'l' THEN
-                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                    NULL::bigint;
                 CONTINUE;
             END IF;
             FOR n IN 1..counts[i] LOOP
@@ -124,7 +131,7 @@ BEGIN
                 END IF;
                 IF rulings.verdicts[n] <> 'a' THEN
                     RETURN QUERY SELECT i, n, rulings.verdicts[n], NULL::bigint, NULL::bigint, rulings.texts[n],
-                        rulings.more[n];
+                        rulings.more[n], NULL::bigint;
                 END IF;
             END LOOP;
         ELSE
@@ -136,7 +143,8 @@ BEGIN
                     SELECT c.found_values, c.found_versions INTO found_values, found_versions
                     FROM parley.breach_of_condition(room, conditions[place]) c;
                     IF FOUND THEN
-                        RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions;
+                        RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions,
+                            NULL::bigint;
                         refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
@@ -147,7 +155,8 @@ BEGIN
                     FROM json_each(sets[place]::json) s
                     LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
                     IF bytes_after > bytes_max AND bytes_after > bytes THEN
-                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                            NULL::bigint;
                         refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
@@ -183,16 +192,17 @@ BEGIN
                 ) a ON a.client_id = q.client_id AND a.id > q.id
             )), ''), array_to_string(accepted, ','));
         END IF;
-        RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text;
+        RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text,
+            (extract(epoch FROM ended - began) * 1000000)::bigint;
     END LOOP;
-    -- A rule may have turned it off.
+    -- A rule may have turned it off, also for what comes after this transaction.
     IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
+        PERFORM set_config('synchronous_commit', 'on', false);
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base), m (its claim has moved) or l (its rule could not run, for another transaction was in the way), and one for each input that was not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
+COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base, and how long its rule took), m (its claim has moved) or l (its rule could not run, for another transaction was in the way), and one for each input that was not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
 
 CREATE FUNCTION parley.apply_rule(room bigint, room_id text, function text, is_batch boolean, at bigint, passed integer, values_bytes_max integer, bytes_max integer, changes text[], OUT texts text[], OUT refusals text[]) RETURNS record
     LANGUAGE plpgsql
@@ -255,8 +265,11 @@ BEGIN
             sets := sets || news;
             seqs := seqs || (at + passed + taken);
             IF NOT is_batch AND n < cardinality(inputs) THEN
-                current := (current || news::jsonb)
-                    - ARRAY(SELECT s.key FROM json_each(news) s WHERE s.value::text = 'null');
+                current := current || news::jsonb;
+                -- Each of these copies all values.
+                IF strpos(news::text, 'null') > 0 THEN
+                    current := current - ARRAY(SELECT s.key FROM json_each(news) s WHERE s.value::text = 'null');
+                END IF;
             END IF;
         END IF;
         IF ruling.message IS NOT NULL OR ruling.set IS NOT NULL THEN

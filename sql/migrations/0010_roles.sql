@@ -116,3 +116,11 @@ $$;
 COMMENT ON FUNCTION parley.set_up_roles IS
     'For the owner: roles for nodes, applications and readers, made unless they are there, with their rights in this '
     'database; NULL leaves one out. They cannot log in: give them LOGIN, or make roles that are IN ROLE parley_app';
+
+-- Nodes that have run as a role with rights on the tables need those on functions from now on.
+INSERT INTO parley.granted_role (role, kind)
+SELECT DISTINCT r.rolname, 'node'
+FROM pg_class c
+CROSS JOIN LATERAL aclexplode(c.relacl) a
+JOIN pg_roles r ON r.oid = a.grantee
+WHERE c.oid = 'parley.room'::regclass AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner;

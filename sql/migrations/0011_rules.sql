@@ -264,8 +264,11 @@ BEGIN
             sets := sets || news;
             seqs := seqs || (at + passed + taken);
             IF NOT is_batch AND n < cardinality(inputs) THEN
-                current := (current || news::jsonb)
-                    - ARRAY(SELECT s.key FROM json_each(news) s WHERE s.value::text = 'null');
+                current := current || news::jsonb;
+                -- Each of these copies all values.
+                IF strpos(news::text, 'null') > 0 THEN
+                    current := current - ARRAY(SELECT s.key FROM json_each(news) s WHERE s.value::text = 'null');
+                END IF;
             END IF;
         END IF;
         IF ruling.message IS NOT NULL OR ruling.set IS NOT NULL THEN
@@ -433,11 +436,16 @@ COMMENT ON FUNCTION parley.judge_by_rule IS
     '(values too large). Or l alone: nothing was done, for another transaction was in the way of the rule';
 
 -- As before, but for rooms with a rule, and ids that were refused are looked for among the accepted ones only once.
-CREATE OR REPLACE FUNCTION parley.append_judged(
+DROP FUNCTION parley.append_judged;
+
+CREATE FUNCTION parley.append_judged(
     writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean,
     values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[],
     changes text[], sets text[], conditions text[]
-) RETURNS TABLE (ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text)
+) RETURNS TABLE (
+    ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text,
+    rule_us bigint
+)
 LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -461,6 +469,8 @@ DECLARE
     found_versions text;
     refused_places integer[];
     rulings record;
+    began timestamptz;
+    ended timestamptz;
 BEGIN
     UPDATE parley.writer w
     SET last_batch = batch, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
@@ -469,7 +479,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT 0, 0, 'f'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+    RETURN QUERY SELECT 0, 0, 'f'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+        NULL::bigint;
 
     IF skip_locked THEN
         locked := ARRAY(
@@ -488,19 +499,23 @@ BEGIN
         SELECT r.claim_seq, r.last_seq, r.room_id, r.rule_no INTO room_claim, room_seq, id, rule
         FROM parley.room r WHERE r.room_no = room;
         IF room_claim <> claims[i] THEN
-            RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text;
+            RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text, NULL::bigint;
             CONTINUE;
         END IF;
         at := room_seq;
         accepted := '{}';
         refused_places := '{}';
+        began := NULL;
         IF rule IS NOT NULL THEN
+            began := clock_timestamp();
             SELECT j.* INTO rulings
             FROM parley.judge_by_rule(
                 room, id, rule, room_seq, bytes_max, changes[passed - counts[i] + 1:passed],
                 conditions[passed - counts[i] + 1:passed]) j;
+            ended := clock_timestamp();
             IF rulings.verdicts[1] = 'l' THEN
-                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                    NULL::bigint;
                 CONTINUE;
             END IF;
             FOR n IN 1..counts[i] LOOP
@@ -513,7 +528,7 @@ BEGIN
                 END IF;
                 IF rulings.verdicts[n] <> 'a' THEN
                     RETURN QUERY SELECT i, n, rulings.verdicts[n], NULL::bigint, NULL::bigint, rulings.texts[n],
-                        rulings.more[n];
+                        rulings.more[n], NULL::bigint;
                 END IF;
             END LOOP;
         ELSE
@@ -525,7 +540,8 @@ BEGIN
                     SELECT c.found_values, c.found_versions INTO found_values, found_versions
                     FROM parley.breach_of_condition(room, conditions[place]) c;
                     IF FOUND THEN
-                        RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions;
+                        RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions,
+                            NULL::bigint;
                         refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
@@ -536,7 +552,8 @@ BEGIN
                     FROM json_each(sets[place]::json) s
                     LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
                     IF bytes_after > bytes_max AND bytes_after > bytes THEN
-                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text;
+                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                            NULL::bigint;
                         refused_places := refused_places || place;
                         CONTINUE;
                     END IF;
@@ -572,25 +589,24 @@ BEGIN
                 ) a ON a.client_id = q.client_id AND a.id > q.id
             )), ''), array_to_string(accepted, ','));
         END IF;
-        RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text;
+        RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text,
+            (extract(epoch FROM ended - began) * 1000000)::bigint;
     END LOOP;
-    -- A rule may have turned it off.
+    -- A rule may have turned it off, also for what comes after this transaction.
     IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
+        PERFORM set_config('synchronous_commit', 'on', false);
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION parley.append_judged IS
     'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room '
-    'that was there and not locked, verdict a (accepted, with base), m (its claim has moved) or l (its rule could not run, for '
+    'that was there and not locked, verdict a (accepted, with base, and how long its rule took), m (its claim has moved) or l (its rule could not run, for '
     'another transaction was in the way), and one for each input that was not written as it came, verdict c (its condition did '
     'not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of '
     'it). No row at all when the writer is fenced';
 
 -- What SQL says of rooms and rules --------------------------------------------------------------------------------
-
-DROP FUNCTION parley.create_room(text, json, bigint, bigint, boolean);
 
 CREATE FUNCTION parley.create_room(
     room text DEFAULT NULL, meta json DEFAULT NULL, retain_messages bigint DEFAULT NULL,
@@ -640,10 +656,29 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.create_room IS
+COMMENT ON FUNCTION parley.create_room(text, json, bigint, bigint, boolean, text) IS
     'Makes a room, which clients find when the caller''s transaction has committed. Returns its id: the one that '
     'was given, or one made of random letters. if_missing: also when there is one of this id already, which stays '
     'as it is. rule: the name of the rule that judges what sockets say in it';
+
+-- Who had the former one has this one.
+DO $$
+DECLARE
+    grantee name;
+BEGIN
+    FOR grantee IN
+        SELECT r.rolname
+        FROM pg_proc p
+        CROSS JOIN LATERAL aclexplode(p.proacl) a
+        JOIN pg_roles r ON r.oid = a.grantee
+        WHERE p.oid = 'parley.create_room(text, json, bigint, bigint, boolean)'::regprocedure AND a.grantee <> p.proowner
+    LOOP
+        EXECUTE format(
+            'GRANT EXECUTE ON FUNCTION parley.create_room(text, json, bigint, bigint, boolean, text) TO %I', grantee);
+    END LOOP;
+END
+$$;
+DROP FUNCTION parley.create_room(text, json, bigint, bigint, boolean);
 
 CREATE OR REPLACE FUNCTION parley.set_values(room text, set json, "if" json DEFAULT NULL, client text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql

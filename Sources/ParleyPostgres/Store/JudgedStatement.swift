@@ -5,7 +5,7 @@ enum JudgedStatement {
     static let statement = Statement(
         name: "append-judged",
         sql: """
-            SELECT ix, input, verdict::text, base, claim, values_now, versions_now
+            SELECT ix, input, verdict::text, base, claim, values_now, versions_now, rule_us
             FROM parley.append_judged(
                 $1::int8, $2::int8, $3::int8, $4::int8, $5::int4, $6::bool, $7::int4, $8::int8[], $9::int8[], $10::int4[],
                 $11::text[], $12::int4[], $13::text[], $14::text[], $15::text[])
@@ -25,9 +25,36 @@ enum JudgedStatement {
         ]
     }
 
-    /// Goes before it for rooms with a rule. It counts from the next statement of the transaction on.
-    static let timeMax = Statement(
-        name: "append-ruled", sql: "SELECT set_config('statement_timeout', $1::text, true)")
+    /// What goes before it for rooms with a rule: first their locks, for the wait is none of the rules' fault, then the time
+    /// that they have, which counts from the next statement on.
+    static func prelude(_ appends: [Append], time: Duration, skipLocked: Bool) -> [(Statement, [Parameter])] {
+        [
+            (skipLocked ? lockSkipping : lockWaiting, [.int8Array(appends.map(\.room.value))]),
+            (timeMax, [.text("\(time.wholeMilliseconds)ms")]),
+        ]
+    }
+
+    private static let lockWaiting = Statement(name: "append-ruled", sql: lockSQL("FOR NO KEY UPDATE"))
+    private static let lockSkipping = Statement(
+        name: "append-ruled-skip-locked", sql: lockSQL("FOR NO KEY UPDATE SKIP LOCKED"))
+    private static let timeMax = Statement(
+        name: "rule-time", sql: "SELECT set_config('statement_timeout', $1::text, true)")
+
+    private static func lockSQL(_ lock: String) -> String {
+        """
+        SELECT FROM parley.room r WHERE r.room_no = ANY ($1::int8[]) AND r.closed_at IS NULL
+        ORDER BY r.room_no \(lock)
+        """
+    }
+
+    /// How long the rule of each room took.
+    static func ruleTimes(_ rows: Rows, of appends: [Append]) -> [(append: Append, time: Duration)] {
+        rows.compactMap { row in
+            let index = Int(row.int4(0)) - 1
+            guard appends.indices.contains(index), let time = row.int8OrNil(7) else { return nil }
+            return (appends[index], .microseconds(time))
+        }
+    }
 
     /// As `AppendStatement.outcomes`.
     static func outcomes(_ rows: Rows, of appends: [Append]) -> [AppendOutcome?]? {

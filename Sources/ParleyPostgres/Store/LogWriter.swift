@@ -50,15 +50,26 @@ final class LogWriter: Sendable {
         switch kind {
         case .plain, .judged: return try await appendAlike(appends)
         case .slow: return appends.map { _ in .locked }
-        case .ruled:
-            let start = ContinuousClock.now
-            let outcomes = try await appendAlike(appends)
-            if isApart, ContinuousClock.now - start > configuration.ruleTimeTogether {
-                for append in appends { slowRules.add(append.room) }
-            }
-            return outcomes
+        case .ruled: return try await appendRuled(appends)
         }
     }
+
+    /// A bounded number of rooms in each transaction, so that a rule that takes long holds few others up.
+    private func appendRuled(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        var outcomes: [AppendOutcome] = []
+        while outcomes.count < appends.count {
+            let part = Array(appends[outcomes.count...].prefix(Self.ruledRoomsMax))
+            do throws(StoreError) {
+                outcomes += try await appendAlike(part)
+            } catch {
+                guard !outcomes.isEmpty else { throw error }
+                return outcomes + appends[outcomes.count...].map { _ in .locked }
+            }
+        }
+        return outcomes
+    }
+
+    private static let ruledRoomsMax = 32
 
     /// What is written by one statement, in the order in which the statements follow each other.
     private enum Kind: Int, Comparable {
@@ -110,6 +121,7 @@ final class LogWriter: Sendable {
     private func overdue(_ appends: [Append]) -> [AppendOutcome] {
         appends.map { append in
             guard isApart else { return .locked }
+            slowRules.add(append.room)
             logger.warning("a room's rule took too long", metadata: ["room": "\(append.room)"])
             let reason = "the room's rule took longer than \(configuration.ruleTimeMax)"
             return .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
@@ -238,13 +250,17 @@ final class LogWriter: Sendable {
                     appends, term: term, batch: batch, lease: configuration.lease, skipLocked: skipLocked,
                     valuesBytesMax: configuration.valuesBytesMax)
             )
-            let time = Parameter.text("\(ruleTime.wholeMilliseconds)ms")
-            let isRuled = appends.contains(where: \.isRuled)
-            let rows = try await seat.connection.execute(
-                isRuled ? [(JudgedStatement.timeMax, [time]), judgement] : [judgement],
-                timeout: configuration.requestTimeout, onlyGeneration: term.generation)
-            guard let last = rows.last else { throw .connectionLost(reason: "an answer without a result") }
-            return JudgedStatement.outcomes(last, of: appends)
+            let prelude =
+                appends.contains(where: \.isRuled)
+                ? JudgedStatement.prelude(appends, time: ruleTime(for: appends), skipLocked: skipLocked) : []
+            let answers = try await seat.connection.execute(
+                prelude + [judgement], timeout: configuration.requestTimeout, onlyGeneration: term.generation)
+            guard let rows = answers.last else { throw .connectionLost(reason: "an answer without a result") }
+            for (append, time) in JudgedStatement.ruleTimes(rows, of: appends)
+            where time > self.time(configuration.ruleTimeTogether / 2, for: [append]) {
+                slowRules.add(append.room)
+            }
+            return JudgedStatement.outcomes(rows, of: appends)
         }
         let rows = try await seat.connection.execute(
             skipLocked ? AppendStatement.skipping : AppendStatement.waiting,
@@ -253,9 +269,12 @@ final class LogWriter: Sendable {
         return AppendStatement.outcomes(rows, of: appends)
     }
 
-    /// What the rules have, and on the way apart the wait for the room's lock.
-    private var ruleTime: Duration {
-        isApart ? configuration.ruleTimeMax + configuration.lockTimeoutApart : configuration.ruleTimeTogether
+    private func ruleTime(for appends: [Append]) -> Duration {
+        time(isApart ? configuration.ruleTimeMax : configuration.ruleTimeTogether, for: appends)
+    }
+
+    private func time(_ base: Duration, for appends: [Append]) -> Duration {
+        base + configuration.ruleTimeEach * appends.reduce(0) { $0 + $1.count }
     }
 
     /// The connection was lost before the answer came. nil when the batch was not committed and never will be.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ParleyClient
+import ParleyCore
 
 /// The load generator: members in rooms, messages at a rate, and how long each takes to reach every member.
 struct Load: AsyncParsableCommand {
@@ -32,6 +33,8 @@ struct Load: AsyncParsableCommand {
     @Flag(
         help: "Leave out what a member gets of its own messages: only the way to other members, and so to other nodes.")
     var others = false
+    @Option(help: "Make the rooms with this rule. It has to accept texts: each message is one.")
+    var rule: String?
     @Flag(help: "Messages without ids: the server keeps no mark of them.")
     var noIds = false
     @Flag(help: "No nodes: measure INSERT and NOTIFY until LISTEN hears, on --database-url, at --rate.")
@@ -58,6 +61,7 @@ struct Load: AsyncParsableCommand {
         guard (0...20_000).contains(stalled) else { throw ValidationError("--stalled must be from 0 to 20,000") }
         guard !safeguards || rooms <= 1_000 else { throw ValidationError("--safeguards takes up to 1,000 --rooms") }
         guard senders ?? 1 >= 1 else { throw ValidationError("--senders must be 1 or more") }
+        guard rule.map({ RoomID($0) != nil }) ?? true else { throw ValidationError("--rule is no name of a rule") }
         guard rate >= 0, rate <= 1_000_000, (40...30_000).contains(size), seconds > 0, seconds <= 3_600, warmup >= 0
         else { throw ValidationError("--rate must be 0 to 1,000,000, --size 40 to 30,000, --seconds up to 3,600") }
     }
@@ -90,7 +94,7 @@ struct Load: AsyncParsableCommand {
         }
         let plan = LoadPlan(
             nodes: nodes, rooms: rooms, members: members, stalled: stalled, rate: rate, size: size,
-            senders: min(senders ?? members, members), onlyOthers: others, withIDs: !noIds,
+            senders: min(senders ?? members, members), onlyOthers: others, withIDs: !noIds, rule: rule,
             warmup: .seconds(warmup), measured: .seconds(seconds))
         let report: LoadReport
         do {

@@ -57,7 +57,10 @@ final class LoadClient: Sendable {
     }
 
     /// Makes the room if it is not there. False when it was refused or the connection was lost.
-    func create() async -> Bool { await ask(#"{"method":"create","roomId":"\#(room)","ifMissing":true}"#) }
+    func create(rule: String?) async -> Bool {
+        let rule = rule.map { #","rule":"\#($0)""# } ?? ""
+        return await ask(#"{"method":"create","roomId":"\#(room)","ifMissing":true\#(rule)}"#)
+    }
 
     func join() async -> Bool {
         await ask(#"{"method":"join","roomId":"\#(room)","recent":0,"presence":false}"#)

@@ -16,6 +16,8 @@ struct LoadPlan: Sendable {
     var onlyOthers: Bool
     /// Each message has an `id`.
     var withIDs: Bool
+    /// Which rule the rooms are made with.
+    var rule: String?
     var warmup: Duration
     var measured: Duration
 

@@ -21,7 +21,7 @@ struct LoadRun: Sendable {
 
     func run(progress: @Sendable (String) -> Void) async throws -> LoadReport {
         let all = try await connect()
-        try await each(all.filter { $0.member == 0 }) { await $0.create() }
+        try await each(all.filter { $0.member == 0 }) { await $0.create(rule: plan.rule) }
         progress("\(plan.rooms) rooms made, \(all.count) clients connected")
         let joining = try await join(all)
         let clients = all.filter { $0.member < plan.members }

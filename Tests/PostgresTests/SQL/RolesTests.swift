@@ -164,6 +164,30 @@ struct RolesTests {
         }
     }
 
+    @Test("a role that a node has run as before there were kinds of roles goes on; so does one that made rooms")
+    func formerRoles() async throws {
+        let roles = Roles()
+        try await ScratchDatabase.use(isMigrated: false) { database in
+            let former = Array(Schema.migrations.prefix(9))
+            try await Migrator(url: database.url, version: "test", logger: quietLogger, migrations: former).migrate()
+            try await database.run(
+                """
+                CREATE ROLE \(roles.node) LOGIN;
+                CREATE ROLE \(roles.app) LOGIN;
+                GRANT USAGE ON SCHEMA parley TO \(roles.node), \(roles.app);
+                GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA parley TO \(roles.node);
+                GRANT EXECUTE ON FUNCTION parley.create_room TO \(roles.app);
+                """)
+            try await Migrator(url: database.url, version: "test", logger: quietLogger).migrate()
+            try await database.role(roles.app).query("SELECT parley.create_room('tea')")
+            try await database.role(roles.node).withStore { store in
+                _ = try await store.enroll(join("tea", "ann"))
+            }
+            await database.role(roles.app).expectDenied("SELECT parley.publish('tea', '1')")
+            try await database.dropRoles([roles.node, roles.app])
+        }
+    }
+
     @Test("an owner that may not make roles is told what to run; roles that are there it sets up, also one alone")
     func poorOwner() async throws {
         let roles = Roles()

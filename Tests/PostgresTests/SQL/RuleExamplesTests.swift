@@ -12,7 +12,7 @@ struct RuleExamplesTests {
         try await ScratchDatabase.use { database in
             try await database.runExample("polite-chat")
             try await database.run("INSERT INTO chat.unwanted_word VALUES ('damn')")
-            try await database.withStore { store in
+            try await database.withStore(adjust: patient) { store in
                 let room = try await store.makeRoom("chat", rule: "polite")
                 func say(_ texts: [String], from id: Int64) async throws -> AppendOutcome {
                     let messages = texts.map { text in
@@ -42,7 +42,7 @@ struct RuleExamplesTests {
     func boardGame() async throws {
         try await ScratchDatabase.use { database in
             try await database.runExample("board-game")
-            try await database.withStore { store in
+            try await database.withStore(adjust: patient) { store in
                 let room = try await store.makeRoom("game", rule: "board")
                 func take(_ x: String, _ y: String, _ color: String = "red", by client: String) -> String {
                     #"\#(client)>{"take":{"x":\#(x),"y":\#(y),"color":"\#(color)"}}"#

@@ -54,6 +54,9 @@ extension ScratchDatabase {
     }
 }
 
+/// For tests that give rules to the store without the way apart, on a machine that may be busy.
+func patient(_ configuration: inout StoreConfiguration) { configuration.ruleTimeTogether = .seconds(5) }
+
 extension PostgresRoomStore {
     func makeRoom(_ id: String, rule: String) async throws -> RoomNumber {
         _ = try await createRoom(RoomCreation(id: room(id), rule: rule))

@@ -111,7 +111,7 @@ struct LostAnswerTests {
                 "some",
                 "CASE text WHEN 'no' THEN RETURN parley.refuse('no'); WHEN 'loud' THEN "
                     + "RETURN parley.accept(message => '\"LOUD\"'); ELSE RETURN NULL; END CASE;")
-            try await relayed.withStore { store in
+            try await relayed.withStore(adjust: patient) { store in
                 let rooms = try await prepare(store, database)
                 let tea = try await store.makeRoom("tea", rule: "some")
                 let cake = try await store.makeRoom("cake", rule: "some")
