@@ -6,11 +6,17 @@ COMMENT ON SCHEMA parley IS 'Parley: real-time rooms. The views are for everyone
 CREATE DOMAIN parley.json_object AS json
 	CONSTRAINT json_object_is_an_object CHECK ((json_typeof(VALUE) = 'object'::text));
 
+COMMENT ON DOMAIN parley.json_object IS 'JSON text of an object, kept as it came';
+
 CREATE DOMAIN parley.public_id AS text COLLATE pg_catalog."C"
 	CONSTRAINT public_id_is_1_to_64_safe_characters CHECK (((VALUE ~ '^[A-Za-z0-9._~-]{1,64}$'::text) AND (VALUE <> ALL (ARRAY['.'::text, '..'::text]))));
 
+COMMENT ON DOMAIN parley.public_id IS 'The id of a room or a client, or the name of a rule: 1 to 64 characters that are safe in a URL';
+
 CREATE DOMAIN parley.retention AS bigint
 	CONSTRAINT retention_keeps_something CHECK ((VALUE > 0));
+
+COMMENT ON DOMAIN parley.retention IS 'How many changes, or seconds, are kept: at least one';
 
 CREATE TYPE parley.rule_input AS (
 	client text,
@@ -318,6 +324,10 @@ CREATE TABLE parley.room_value (
 WITH (fillfactor='50');
 
 COMMENT ON TABLE parley.room_value IS 'What the log comes to: the newest value of each key. Changed only under the lock on the row of the room';
+
+COMMENT ON COLUMN parley.room_value.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.room_value.key IS 'The key, as text';
 
 COMMENT ON COLUMN parley.room_value.value IS 'JSON, byte by byte as it was sent';
 
@@ -908,7 +918,17 @@ CREATE TABLE parley.node (
 
 COMMENT ON TABLE parley.node IS 'One row for each server process that ever ran';
 
+COMMENT ON COLUMN parley.node.node_no IS 'Number of the process; a restarted one has another';
+
 COMMENT ON COLUMN parley.node.incarnation IS 'Raised when a node that was declared dead comes back';
+
+COMMENT ON COLUMN parley.node.name IS 'As configured';
+
+COMMENT ON COLUMN parley.node.address IS 'Where it can be reached, as configured';
+
+COMMENT ON COLUMN parley.node.version IS 'Version of Parley';
+
+COMMENT ON COLUMN parley.node.started_at IS 'When it registered';
 
 COMMENT ON COLUMN parley.node.dead_at IS 'When it ended, or was declared dead by another node';
 
@@ -935,9 +955,15 @@ WITH (fillfactor='70');
 
 COMMENT ON TABLE parley.session IS 'A client that has joined a room, or come back, at least once';
 
+COMMENT ON COLUMN parley.session.session_no IS 'What tables refer to it by';
+
 COMMENT ON COLUMN parley.session.session_key IS 'Secret: what the signed token of the session names';
 
+COMMENT ON COLUMN parley.session.client_id IS 'The client, as others see it';
+
 COMMENT ON COLUMN parley.session.user_id IS 'The subject of the credential with which the session began';
+
+COMMENT ON COLUMN parley.session.created_at IS 'When it first joined a room, or came back';
 
 COMMENT ON COLUMN parley.session.node_no IS 'The node that has its newest socket, or had it last';
 
@@ -1133,6 +1159,8 @@ WITH (fillfactor='50');
 
 COMMENT ON TABLE parley.room IS 'One row for each room. Half of each page stays free and no index holds a counter, so that updates are HOT, except for those of the pruner';
 
+COMMENT ON COLUMN parley.room.room_no IS 'What tables refer to it by';
+
 COMMENT ON COLUMN parley.room.last_seq IS 'Place of the newest change; changes are numbered without gaps from 1';
 
 COMMENT ON COLUMN parley.room.first_seq IS 'Place of the oldest change still kept; last_seq + 1 when there is none';
@@ -1144,6 +1172,16 @@ COMMENT ON COLUMN parley.room.roster_seq IS 'Number of the newest step of the ro
 COMMENT ON COLUMN parley.room.member_count IS 'Members now';
 
 COMMENT ON COLUMN parley.room.tag IS 'Random: tells this room from another one made later under the same room_id';
+
+COMMENT ON COLUMN parley.room.room_id IS 'The name by which clients join it';
+
+COMMENT ON COLUMN parley.room.meta IS 'JSON object given at creation';
+
+COMMENT ON COLUMN parley.room.retain_messages IS 'How many of the newest changes are kept at least; NULL: all';
+
+COMMENT ON COLUMN parley.room.retain_seconds IS 'For how long changes are kept at least; NULL: for ever';
+
+COMMENT ON COLUMN parley.room.created_at IS 'When it was created';
 
 COMMENT ON COLUMN parley.room.closed_at IS 'From then on the room is gone for clients, but its room_id is still taken';
 
@@ -1168,6 +1206,12 @@ CREATE TABLE parley.update_log (
 ALTER TABLE ONLY parley.update_log ALTER COLUMN body SET COMPRESSION lz4;
 
 COMMENT ON TABLE parley.update_log IS 'What was applied. One row for what one room got from one batch; rows of a room follow each other without gap. No foreign key to room: its check would cost on every batch, which holds the lock on the room anyway';
+
+COMMENT ON COLUMN parley.update_log.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.update_log.last_seq IS 'Place of the last change in the row';
+
+COMMENT ON COLUMN parley.update_log.first_seq IS 'Place of the first change in the row';
 
 COMMENT ON COLUMN parley.update_log.at IS 'When the batch was written, by the clock of the database';
 
@@ -1970,6 +2014,8 @@ CREATE TABLE parley.granted_role (
 
 COMMENT ON TABLE parley.granted_role IS 'Roles that have rights here, so that migrations can give them the rights to what is new';
 
+COMMENT ON COLUMN parley.granted_role.role IS 'The name of the role';
+
 COMMENT ON COLUMN parley.granted_role.kind IS 'node: all that a node needs. app: every function that runs as its owner, those that make rulings, and the views. read: the views';
 
 CREATE TABLE parley.idempotency (
@@ -1983,6 +2029,10 @@ CREATE TABLE parley.idempotency (
 
 COMMENT ON TABLE parley.idempotency IS 'What was published with a key, so that it is not published again. Read and written only under the lock on the row of the room, in the transaction that publishes: one that is rolled back leaves no key behind';
 
+COMMENT ON COLUMN parley.idempotency.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.idempotency.key IS 'As it was given';
+
 COMMENT ON COLUMN parley.idempotency.first_seq IS 'Place of the first change that was published into this room with the key';
 
 COMMENT ON COLUMN parley.idempotency.kept_until IS 'From then on the key is free; it goes when the room gets another key, or is pruned';
@@ -1995,6 +2045,8 @@ CREATE TABLE parley.mark_checkpoint (
 );
 
 COMMENT ON TABLE parley.mark_checkpoint IS 'How far member_mark knows the log of a room, of all its members. A row of its own, so that nobody waits for the room';
+
+COMMENT ON COLUMN parley.mark_checkpoint.room_no IS 'The room';
 
 COMMENT ON COLUMN parley.mark_checkpoint.last_seq IS 'The end of the last chunk that it knows';
 
@@ -2013,6 +2065,10 @@ CREATE TABLE parley.member (
 
 COMMENT ON TABLE parley.member IS 'Who is or was in a room. A row outlives the membership, since it bounds the search for ids that were applied. Changed only under the lock on the row of the room';
 
+COMMENT ON COLUMN parley.member.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.member.session_no IS 'The client''s session';
+
 COMMENT ON COLUMN parley.member.roster_seq IS 'The room''s roster_seq of this member''s newest step';
 
 COMMENT ON COLUMN parley.member.joined_seq IS 'The room''s last_seq when the session first joined: nothing of it lies at or before that place';
@@ -2020,6 +2076,10 @@ COMMENT ON COLUMN parley.member.joined_seq IS 'The room''s last_seq when the ses
 COMMENT ON COLUMN parley.member.node_no IS 'The node on which the member''s socket was last';
 
 COMMENT ON COLUMN parley.member.claim IS 'The room''s claim_seq when that node took the member';
+
+COMMENT ON COLUMN parley.member.joined_at IS 'Since when it is there';
+
+COMMENT ON COLUMN parley.member.grace_until IS 'Not used any more: the grace of a dead node''s members counts from its death';
 
 COMMENT ON COLUMN parley.member.left_at IS 'NULL for those who are there';
 
@@ -2033,6 +2093,10 @@ CREATE TABLE parley.member_mark (
 );
 
 COMMENT ON TABLE parley.member_mark IS 'What the log said of the ids of members up to the room''s mark_checkpoint, and what the part of it said that was pruned; the chunks behind say more. Goes with the member''s row, so it stays as long as the session can be taken up';
+
+COMMENT ON COLUMN parley.member_mark.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.member_mark.session_no IS 'The client''s session';
 
 COMMENT ON COLUMN parley.member_mark.last_id IS 'The highest id that was applied; 0 for none';
 
@@ -2084,6 +2148,12 @@ CREATE TABLE parley.migration (
 
 COMMENT ON TABLE parley.migration IS 'The migrations that this schema has';
 
+COMMENT ON COLUMN parley.migration.number IS 'They are applied in this order';
+
+COMMENT ON COLUMN parley.migration.name IS 'That of its script';
+
+COMMENT ON COLUMN parley.migration.applied_at IS 'When it was applied';
+
 COMMENT ON COLUMN parley.migration.parley_version IS 'The version of Parley that applied it';
 
 COMMENT ON COLUMN parley.migration.older_nodes_go_on IS 'Whether nodes that do not know this migration may use the schema';
@@ -2114,11 +2184,23 @@ WITH (fillfactor='50');
 
 COMMENT ON TABLE parley.writer IS 'One row for each connection by which a node writes. Every batch updates the row first: a batch whose incarnation or epoch is no longer the row''s has no effect, and whoever updates the row waits for the batch under way';
 
+COMMENT ON COLUMN parley.writer.writer_no IS 'What notifications refer to it by';
+
+COMMENT ON COLUMN parley.writer.node_no IS 'Its node';
+
+COMMENT ON COLUMN parley.writer.incarnation IS 'That of the node for which it writes; batches of an earlier one have no effect';
+
 COMMENT ON COLUMN parley.writer.epoch IS 'Raised by every new connection: voids what an older one may still deliver';
 
 COMMENT ON COLUMN parley.writer.last_batch IS 'Number of the newest batch that was committed; there are no gaps';
 
 COMMENT ON COLUMN parley.writer.lease_until IS 'Until then no other node may declare this one dead';
+
+COMMENT ON COLUMN parley.writer.dead_at IS 'When its node ended, or was declared dead';
+
+COMMENT ON COLUMN parley.writer.backend_start IS 'When that process began: tells it from a later one with the same number';
+
+COMMENT ON COLUMN parley.writer.backend_pid IS 'The process of the database that writes for it; NULL behind a pooler';
 
 COMMENT ON COLUMN parley.writer.kind IS 'log: batches of many rooms. apart: rooms that a foreign transaction held. roster: joins and leaves';
 
@@ -2216,6 +2298,10 @@ CREATE TABLE parley.room_edge_value (
 );
 
 COMMENT ON TABLE parley.room_edge_value IS 'The shared values of a room before first_seq: what the part of the log that was pruned came to. With it the log that is left rebuilds the values at every place that is kept';
+
+COMMENT ON COLUMN parley.room_edge_value.room_no IS 'The room';
+
+COMMENT ON COLUMN parley.room_edge_value.key IS 'The key, as text';
 
 COMMENT ON COLUMN parley.room_edge_value.value IS 'JSON, byte by byte as it was sent';
 
@@ -2417,9 +2503,17 @@ CREATE TABLE parley.rule (
 
 COMMENT ON TABLE parley.rule IS 'Rules that rooms can have. The function by its name: a column that refers to it would be in the way of pg_upgrade';
 
+COMMENT ON COLUMN parley.rule.rule_no IS 'What rooms refer to it by';
+
 COMMENT ON COLUMN parley.rule.name IS 'The name by which rooms are created with it';
 
+COMMENT ON COLUMN parley.rule.function_schema IS 'Where its function is';
+
+COMMENT ON COLUMN parley.rule.function_name IS 'Its function';
+
 COMMENT ON COLUMN parley.rule.is_batch IS 'The function judges many inputs in one call';
+
+COMMENT ON COLUMN parley.rule.created_at IS 'When it was made';
 
 CREATE VIEW parley.rooms AS
  SELECT (r.room_id)::text AS room_id,
@@ -2525,6 +2619,8 @@ CREATE TABLE parley.setting (
 
 COMMENT ON TABLE parley.setting IS 'What all nodes of this database keep to. One row, for its owner to change';
 
+COMMENT ON COLUMN parley.setting.is_all IS 'Keeps the table to one row';
+
 COMMENT ON COLUMN parley.setting.values_bytes_max IS 'Bytes that the shared values of one room have together at most, as JSON text with their keys. Counts at once; nodes tell clients what it was when they started';
 
 CREATE TABLE parley.signing_key (
@@ -2535,6 +2631,12 @@ CREATE TABLE parley.signing_key (
 );
 
 COMMENT ON TABLE parley.signing_key IS 'Secret. New session tokens are signed with the key of the highest number; those of a lower one are accepted until the one above it is as old as a session lasts. The first node makes the first key';
+
+COMMENT ON COLUMN parley.signing_key.key_no IS 'The highest one signs';
+
+COMMENT ON COLUMN parley.signing_key.key IS 'The secret';
+
+COMMENT ON COLUMN parley.signing_key.created_at IS 'When it was made; the one before it is accepted for as long after that as a session lasts';
 
 ALTER TABLE parley.writer ALTER COLUMN writer_no ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME parley.writer_writer_no_seq

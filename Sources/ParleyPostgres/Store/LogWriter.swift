@@ -5,11 +5,11 @@ internal import ParleyCore
 final class LogWriter: Sendable {
     private let seat: WriterSeat
     private let announcer: Announcer
-    private let configuration: StoreConfiguration
-    private let logger: Logger
-    private let slowRules: SlowRules
+    let configuration: StoreConfiguration
+    let logger: Logger
+    let slowRules: SlowRules
     /// On a way where one room is written at a time, and nobody waits for it.
-    private let isApart: Bool
+    let isApart: Bool
     /// Hears of members that SQL has removed.
     private let onRemoved: @Sendable ([EndedMembership]) -> Void
 
@@ -45,6 +45,7 @@ final class LogWriter: Sendable {
     func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
         guard !appends.isEmpty else { return [] }
+        guard appends.contains(where: { $0.judged != nil }) else { return try await appendAlike(appends) }
         let kinds = Dictionary(grouping: appends, by: kind)
         guard kinds.count == 1, let kind = kinds.keys.first else { return try await append(kinds, inOrderOf: appends) }
         switch kind {
@@ -54,55 +55,8 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// A bounded number of rooms in each transaction, so that a rule that takes long holds few others up.
-    private func appendRuled(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
-        var outcomes: [AppendOutcome] = []
-        while outcomes.count < appends.count {
-            let part = Array(appends[outcomes.count...].prefix(Self.ruledRoomsMax))
-            do throws(StoreError) {
-                outcomes += try await appendAlike(part)
-            } catch {
-                guard !outcomes.isEmpty else { throw error }
-                return outcomes + appends[outcomes.count...].map { _ in .locked }
-            }
-        }
-        return outcomes
-    }
-
-    private static let ruledRoomsMax = 32
-
-    /// What is written by one statement, in the order in which the statements follow each other.
-    private enum Kind: Int, Comparable {
-        case plain
-        case judged
-        case ruled
-        /// Not to be written on this way.
-        case slow
-
-        static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    }
-
-    private func kind(_ append: Append) -> Kind {
-        guard append.isRuled else { return append.judged == nil ? .plain : .judged }
-        return !isApart && slowRules.contains(append.room) ? .slow : .ruled
-    }
-
-    /// A transaction for each kind. Once the first is done the others must have outcomes too.
-    private func append(
-        _ kinds: [Kind: [Append]], inOrderOf appends: [Append]
-    ) async throws(StoreError) -> [AppendOutcome] {
-        var outcomes: [RoomNumber: AppendOutcome] = [:]
-        for (_, appends) in kinds.sorted(by: { $0.key < $1.key }) {
-            do throws(StoreError) {
-                outcomes.merge(zip(appends.map(\.room), try await append(appends))) { $1 }
-            } catch {
-                guard !outcomes.isEmpty else { throw error }
-            }
-        }
-        return appends.map { outcomes[$0.room] ?? .locked }
-    }
-
-    private func appendAlike(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+    /// What one statement writes.
+    func appendAlike(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         for skipLocked in [false, true] {
             switch try await commit(appends, skipLocked: skipLocked) {
             case .done(let outcomes):
@@ -115,17 +69,6 @@ final class LogWriter: Sendable {
             }
         }
         throw .unavailable(reason: "another transaction holds a table of Parley")
-    }
-
-    /// Nobody knows whose rule it was, unless it was asked alone.
-    private func overdue(_ appends: [Append]) -> [AppendOutcome] {
-        appends.map { append in
-            guard isApart else { return .locked }
-            slowRules.add(append.room)
-            logger.warning("a room's rule took too long", metadata: ["room": "\(append.room)"])
-            let reason = "the room's rule took longer than \(configuration.ruleTimeMax)"
-            return .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
-        }
     }
 
     /// Finds the room whose data cannot be stored. Once a half is applied the other must have outcomes too: what
@@ -256,10 +199,7 @@ final class LogWriter: Sendable {
             let answers = try await seat.connection.execute(
                 prelude + [judgement], timeout: configuration.requestTimeout, onlyGeneration: term.generation)
             guard let rows = answers.last else { throw .connectionLost(reason: "an answer without a result") }
-            for (append, time) in JudgedStatement.ruleTimes(rows, of: appends)
-            where time > self.time(configuration.ruleTimeTogether / 2, for: [append]) {
-                slowRules.add(append.room)
-            }
+            noteSlowRules(JudgedStatement.ruleTimes(rows, of: appends))
             return JudgedStatement.outcomes(rows, of: appends)
         }
         let rows = try await seat.connection.execute(
@@ -267,14 +207,6 @@ final class LogWriter: Sendable {
             AppendStatement.parameters(appends, term: term, batch: batch, lease: configuration.lease),
             timeout: configuration.requestTimeout, onlyGeneration: term.generation)
         return AppendStatement.outcomes(rows, of: appends)
-    }
-
-    private func ruleTime(for appends: [Append]) -> Duration {
-        time(isApart ? configuration.ruleTimeMax : configuration.ruleTimeTogether, for: appends)
-    }
-
-    private func time(_ base: Duration, for appends: [Append]) -> Duration {
-        base + configuration.ruleTimeEach * appends.reduce(0) { $0 + $1.count }
     }
 
     /// The connection was lost before the answer came. nil when the batch was not committed and never will be.

@@ -17,5 +17,12 @@ final class SlowRules: Sendable {
         }
     }
 
-    func add(_ room: RoomNumber) { until.withLockedValue { $0[room] = .now + Self.time } }
+    func add(_ room: RoomNumber) {
+        let now = ContinuousClock.now
+        until.withLockedValue { until in
+            // Rooms that nobody asks for any more.
+            until = until.filter { $0.value > now }
+            until[room] = now + Self.time
+        }
+    }
 }

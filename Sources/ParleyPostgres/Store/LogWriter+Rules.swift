@@ -1,0 +1,82 @@
+internal import Logging
+internal import ParleyCore
+
+/// Batches are of several kinds; and rules, which are somebody else's code, have a bounded time.
+extension LogWriter {
+    /// What is written by one statement, in the order in which the statements follow each other.
+    enum Kind: Int, Comparable {
+        case plain
+        case judged
+        case ruled
+        /// Not to be written on this way.
+        case slow
+
+        static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    func kind(_ append: Append) -> Kind {
+        guard append.isRuled else { return append.judged == nil ? .plain : .judged }
+        return !isApart && slowRules.contains(append.room) ? .slow : .ruled
+    }
+
+    /// A transaction for each kind. Once the first is done the others must have outcomes too.
+    func append(
+        _ kinds: [Kind: [Append]], inOrderOf appends: [Append]
+    ) async throws(StoreError) -> [AppendOutcome] {
+        var outcomes: [RoomNumber: AppendOutcome] = [:]
+        for (_, appends) in kinds.sorted(by: { $0.key < $1.key }) {
+            do throws(StoreError) {
+                outcomes.merge(zip(appends.map(\.room), try await append(appends))) { $1 }
+            } catch {
+                guard !outcomes.isEmpty else { throw error }
+            }
+        }
+        return appends.map { outcomes[$0.room] ?? .locked }
+    }
+
+    // MARK: Rules
+
+    /// A bounded number of rooms in each transaction, so that a rule that takes long holds few others up.
+    func appendRuled(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+        var outcomes: [AppendOutcome] = []
+        while outcomes.count < appends.count {
+            let part = Array(appends[outcomes.count...].prefix(Self.ruledRoomsMax))
+            do throws(StoreError) {
+                outcomes += try await appendAlike(part)
+            } catch {
+                guard !outcomes.isEmpty else { throw error }
+                return outcomes + appends[outcomes.count...].map { _ in .locked }
+            }
+        }
+        return outcomes
+    }
+
+    private static let ruledRoomsMax = 32
+
+    /// Nobody knows whose rule it was, unless it was asked alone.
+    func overdue(_ appends: [Append]) -> [AppendOutcome] {
+        appends.map { append in
+            guard isApart else { return .locked }
+            slowRules.add(append.room)
+            logger.warning("a room's rule took too long", metadata: ["room": "\(append.room)"])
+            let reason = "the room's rule took longer than \(configuration.ruleTimeMax)"
+            return .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
+        }
+    }
+
+    /// What the rules of a statement have together.
+    func ruleTime(for appends: [Append]) -> Duration {
+        time(isApart ? configuration.ruleTimeMax : configuration.ruleTimeTogether, for: appends)
+    }
+
+    private func time(_ base: Duration, for appends: [Append]) -> Duration {
+        base + configuration.ruleTimeEach * appends.reduce(0) { $0 + $1.count }
+    }
+
+    /// One that takes half of what all have together is to be asked apart from now on.
+    func noteSlowRules(_ times: [(append: Append, time: Duration)]) {
+        for (append, time) in times where time > self.time(configuration.ruleTimeTogether / 2, for: [append]) {
+            slowRules.add(append.room)
+        }
+    }
+}
