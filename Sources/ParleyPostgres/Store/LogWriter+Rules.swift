@@ -73,9 +73,9 @@ extension LogWriter {
         base + configuration.ruleTimeEach * appends.reduce(0) { $0 + $1.count }
     }
 
-    /// One that takes half of what all have together is to be asked apart from now on.
+    /// One that takes longer than it may with others is to be asked apart from now on.
     func noteSlowRules(_ times: [(append: Append, time: Duration)]) {
-        for (append, time) in times where time > self.time(configuration.ruleTimeTogether / 2, for: [append]) {
+        for (append, time) in times where time > self.time(configuration.ruleTimeTogether, for: [append]) {
             slowRules.add(append.room)
         }
     }

@@ -6,7 +6,7 @@ final class SlowRules: Sendable {
     private let until = NIOLockedValueBox<[RoomNumber: ContinuousClock.Instant]>([:])
 
     /// How long a room goes that way before it is tried again with the others.
-    private static let time = Duration.seconds(60)
+    private static let time = Duration.seconds(30)
 
     func contains(_ room: RoomNumber) -> Bool {
         until.withLockedValue { until in

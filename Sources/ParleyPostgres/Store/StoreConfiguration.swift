@@ -24,12 +24,12 @@ public struct StoreConfiguration: Sendable {
     /// Of all shared values of a room together.
     public var valuesBytesMax = Limits().valuesBytes
     /// How long the rules of some rooms in a batch may take together, for nobody else's messages are shown before they are
-    /// through. Beyond it each is asked on a way of its own, and one that takes half of it alone stays there.
+    /// through. Beyond it each is asked on a way of its own, and one that is beyond it there too stays.
     public var ruleTimeTogether: Duration = .milliseconds(100)
     /// How long a rule may take there for what one batch has for its room; else that is refused.
     public var ruleTimeMax: Duration = .seconds(1)
-    /// And so much more for each input.
-    public var ruleTimeEach: Duration = .microseconds(100)
+    /// And so much more, both, for each input.
+    public var ruleTimeEach: Duration = .microseconds(250)
     /// How often the node looks for rooms that are to be pruned, about.
     public var pruneEvery: Duration = .seconds(5)
     /// What is younger is never pruned, whatever a room says: a writer may still have to learn that it was committed, and
