@@ -18,9 +18,9 @@ public protocol RoomStore: SessionStore {
     func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome]
 
     /// The same for one room that a foreign transaction holds, on a way of its own: waits for the room a bounded time,
-    /// then answers `.locked`. It too answers only when it is certain. Called by one task, one call at a time, beside
-    /// `append`, and never for the same room.
-    func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome
+    /// or not at all unless `waits`, then answers `.locked`. It too answers only when it is certain. Called by one task,
+    /// one call at a time, beside `append`, and never for the same room.
+    func appendApart(_ append: Append, waits: Bool) async throws(StoreError) -> AppendOutcome
 
     /// Brings signals to the other nodes, if it can: at once or not at all.
     func send(_ signals: [RoomSignals])

@@ -123,14 +123,17 @@ package final class Writer: Sendable {
 
     private func writeApart() async {
         while !Task.isCancelled {
-            let parts = state.withLockedValue { $0.machine.begin(.apart, tag: randomTag) }
+            let (parts, hasOthers) = state.withLockedValue { state in
+                (state.machine.begin(.apart, tag: randomTag), state.machine.has(.apart))
+            }
             guard let part = parts.first else {
                 await apart.sleep()
                 continue
             }
             var pause = Duration.zero
             do {
-                let outcome = try await store.appendApart(part.append)
+                // Of several that are held, the one that is free again must not wait for the others.
+                let outcome = try await store.appendApart(part.append, waits: !hasOthers)
                 if outcome == .locked { pause = Self.apartPause }
                 conclude(.apart, parts, [outcome])
             } catch {

@@ -85,7 +85,7 @@ public final class MemoryRoomStore: RoomStore {
         }
     }
 
-    public func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
+    public func appendApart(_ append: Append, waits: Bool) async throws(StoreError) -> AppendOutcome {
         state.withLockedValue { $0.rooms[append.room]?.append(append) ?? .gone }
     }
 

@@ -17,11 +17,15 @@ final class HeldStore: RoomStore {
     struct Held: Sendable {
         let appends: [Append]
         let isApart: Bool
+        let waits: Bool
         private let continuation: NIOLockedValueBox<CheckedContinuation<Answer, Never>?>
 
-        init(appends: [Append], isApart: Bool, continuation: CheckedContinuation<Answer, Never>) {
+        init(
+            appends: [Append], isApart: Bool, waits: Bool, continuation: CheckedContinuation<Answer, Never>
+        ) {
             self.appends = appends
             self.isApart = isApart
+            self.waits = waits
             self.continuation = NIOLockedValueBox(continuation)
         }
 
@@ -84,11 +88,12 @@ final class HeldStore: RoomStore {
     /// So many of the next reads and snapshots fail.
     func failReads(_ count: Int) { failures.withLockedValue { $0 = count } }
 
-    private func wait(_ appends: [Append], isApart: Bool) async throws(StoreError) -> [AppendOutcome] {
+    private func wait(_ appends: [Append], isApart: Bool, waits: Bool) async throws(StoreError) -> [AppendOutcome] {
         let answer = await withCheckedContinuation { continuation in
             let isHeld = door.withLockedValue { door in
                 if door.isHeld {
-                    held.append(Held(appends: appends, isApart: isApart, continuation: continuation))
+                    held.append(
+                        Held(appends: appends, isApart: isApart, waits: waits, continuation: continuation))
                 }
                 return door.isHeld
             }
@@ -130,11 +135,11 @@ final class HeldStore: RoomStore {
     // MARK: - RoomStore
 
     func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
-        try await wait(appends, isApart: false)
+        try await wait(appends, isApart: false, waits: true)
     }
 
-    func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
-        try await wait([append], isApart: true).first ?? .gone
+    func appendApart(_ append: Append, waits: Bool) async throws(StoreError) -> AppendOutcome {
+        try await wait([append], isApart: true, waits: waits).first ?? .gone
     }
 
     /// What was sent to the other nodes.

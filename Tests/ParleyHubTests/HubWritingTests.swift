@@ -138,6 +138,38 @@ struct HubWritingTests {
         }
     }
 
+    @Test("of several rooms that are held none is waited for, so that the first that is free again is written")
+    func severalLocked() async throws {
+        try await TestHub.with { hub in
+            let ann = try await hub.join("tea", as: "ann")
+            let bob = try await hub.join("coffee", as: "bob", loop: 1)
+            hub.store.hold()
+            try await ann.send("a", id: 1)
+            let first = try #require(await hub.store.next())
+            try await bob.send("b", id: 1)
+            first.answer(.say([.locked]))
+            var rooms: Set<RoomNumber> = []
+            // Ann's room, tried apart already, and Bob's, in a batch.
+            for _ in 1...2 {
+                let held = try #require(await hub.store.next())
+                rooms.formUnion(held.appends.map(\.room))
+                held.answer(.say([.locked]))
+            }
+            #expect(rooms == [ann.room, bob.room])
+            let one = try #require(await hub.store.next())
+            #expect(one.isApart && !one.waits)
+            one.answer(.say([.locked]))
+            let other = try #require(await hub.store.next())
+            #expect(other.isApart && !other.waits && other.appends[0].room != one.appends[0].room)
+            other.answer(.apply)
+            let alone = try #require(await hub.store.next())
+            #expect(alone.isApart && alone.waits && alone.appends[0].room == one.appends[0].room)
+            alone.answer(.apply)
+            await ann.changes(1)
+            await bob.changes(1)
+        }
+    }
+
     @Test(
         "a member that moved has its socket ended and nothing applied; the others' part goes again with the new claim")
     func moved() async throws {
@@ -178,6 +210,7 @@ struct HubWritingTests {
             try await bob.congestionEndsAndJoinAnswers(3)
             try await ann.send("4", id: 4)
             await ann.changes(4)
+            await bob.frames.wait { $0.contains { $0.messages.contains("4") } }
             try await bob.isLive()
             #expect(bob.updates.map(\.messages) == [["4"]])
         }

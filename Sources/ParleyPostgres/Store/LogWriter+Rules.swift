@@ -37,12 +37,12 @@ extension LogWriter {
     // MARK: Rules
 
     /// A bounded number of rooms in each transaction, so that a rule that takes long holds few others up.
-    func appendRuled(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+    func appendRuled(_ appends: [Append], waits: Bool) async throws(StoreError) -> [AppendOutcome] {
         var outcomes: [AppendOutcome] = []
         while outcomes.count < appends.count {
             let part = Array(appends[outcomes.count...].prefix(Self.ruledRoomsMax))
             do throws(StoreError) {
-                outcomes += try await appendAlike(part)
+                outcomes += try await appendAlike(part, waits: waits)
             } catch {
                 guard !outcomes.isEmpty else { throw error }
                 return outcomes + appends[outcomes.count...].map { _ in .locked }

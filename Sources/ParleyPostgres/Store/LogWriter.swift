@@ -42,22 +42,26 @@ final class LogWriter: Sendable {
     }
 
     /// Each room at most once. One call at a time. Throws only when nothing was done.
-    func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
+    ///
+    /// - Parameter waits: for rooms that somebody holds, up to the connection's `lock_timeout`.
+    func append(_ appends: [Append], waits: Bool = true) async throws(StoreError) -> [AppendOutcome] {
         precondition(Set(appends.map(\.room)).count == appends.count, "a room is in a batch more than once")
         guard !appends.isEmpty else { return [] }
-        guard appends.contains(where: { $0.judged != nil }) else { return try await appendAlike(appends) }
+        guard appends.contains(where: { $0.judged != nil }) else {
+            return try await appendAlike(appends, waits: waits)
+        }
         let kinds = Dictionary(grouping: appends, by: kind)
         guard kinds.count == 1, let kind = kinds.keys.first else { return try await append(kinds, inOrderOf: appends) }
         switch kind {
-        case .plain, .judged: return try await appendAlike(appends)
+        case .plain, .judged: return try await appendAlike(appends, waits: waits)
         case .slow: return appends.map { _ in .locked }
-        case .ruled: return try await appendRuled(appends)
+        case .ruled: return try await appendRuled(appends, waits: waits)
         }
     }
 
     /// What one statement writes.
-    func appendAlike(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
-        for skipLocked in [false, true] {
+    func appendAlike(_ appends: [Append], waits: Bool) async throws(StoreError) -> [AppendOutcome] {
+        for skipLocked in waits ? [false, true] : [true] {
             switch try await commit(appends, skipLocked: skipLocked) {
             case .done(let outcomes):
                 let told =

@@ -186,9 +186,9 @@ public final class PostgresRoomStore: RoomStore {
         return outcomes
     }
 
-    public func appendApart(_ append: Append) async throws(StoreError) -> AppendOutcome {
+    public func appendApart(_ append: Append, waits: Bool) async throws(StoreError) -> AppendOutcome {
         detour.start()
-        guard let outcome = try await writerApart.append([append]).first else {
+        guard let outcome = try await writerApart.append([append], waits: waits).first else {
             throw .unavailable(reason: "no outcome")
         }
         if case .applied(let base) = outcome { marksKeeper.applied(append.count, to: append.room, after: base) }

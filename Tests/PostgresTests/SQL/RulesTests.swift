@@ -189,8 +189,8 @@ struct RulesTests {
                 ])
                 #expect(
                     first == [.locked, .locked, .applied(base: 0)], "whose rule it was shows when each is asked alone")
-                #expect(try await store.appendApart(ruled(["1"], in: quick)).letters == "a")
-                let refused = try await store.appendApart(ruled(["1", "2"], in: slow))
+                #expect(try await store.appendApart(ruled(["1"], in: quick), waits: true).letters == "a")
+                let refused = try await store.appendApart(ruled(["1", "2"], in: slow), waits: true)
                 #expect(
                     refused.letters == "xx" && refused.reasons.first?.contains("took longer than 1.0 seconds") == true)
                 let start = ContinuousClock.now
@@ -217,7 +217,7 @@ struct RulesTests {
                     let held = try await store.append([ruled(["1"], in: room), chunk(["1"], to: plain)])
                     #expect(held == [.locked, .applied(base: 0)])
                 }
-                #expect(try await store.appendApart(ruled(["1"], in: room)).letters == "a")
+                #expect(try await store.appendApart(ruled(["1"], in: room), waits: true).letters == "a")
                 #expect(try await database.query("SELECT cups FROM public.account").first?.int4(0) == 1)
             }
         }

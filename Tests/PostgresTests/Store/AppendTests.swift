@@ -40,7 +40,7 @@ struct AppendTests {
                 ])
                 #expect(outcomes == [.gone, .gone, .applied(base: 0)])
                 #expect(try await store.append([chunk(["1"], to: rooms[1])]) == [.gone])
-                #expect(try await store.appendApart(chunk(["1"], to: rooms[1])) == .gone)
+                #expect(try await store.appendApart(chunk(["1"], to: rooms[1]), waits: true) == .gone)
             }
         }
     }
@@ -137,14 +137,14 @@ struct AppendTests {
                         rooms.map { chunk(["1"], to: $0) } + [chunk(["1"], to: RoomNumber(999))])
                     #expect(outcomes == [.applied(base: 1), .locked, .applied(base: 1), .gone])
                     let startApart = ContinuousClock.now
-                    #expect(try await store.appendApart(chunk(["2"], to: rooms[1])) == .locked)
+                    #expect(try await store.appendApart(chunk(["2"], to: rooms[1]), waits: true) == .locked)
                     #expect(ContinuousClock.now - startApart > .milliseconds(800))
 
-                    async let apart = store.appendApart(chunk(["3"], to: rooms[1]))
+                    async let apart = store.appendApart(chunk(["3"], to: rooms[1]), waits: true)
                     #expect(try await store.append([chunk(["3"], to: rooms[0])]) == [.applied(base: 2)])
                     #expect(try await apart == .locked)
                 }
-                #expect(try await store.appendApart(chunk(["4"], to: rooms[1])) == .applied(base: 1))
+                #expect(try await store.appendApart(chunk(["4"], to: rooms[1]), waits: true) == .applied(base: 1))
             }
         }
     }
