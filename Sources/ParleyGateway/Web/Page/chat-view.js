@@ -1,4 +1,4 @@
-const SHOWN = 500; // messages; who reads further up keeps what is there, up to the next bound
+const SHOWN = 500; // messages; who reads further up keeps more, up to the next
 const SHOWN_MAX = 3000;
 const NAMES_KEPT = 2000;
 const ROSTER_SHOWN = 200;
@@ -8,11 +8,11 @@ const END_PX = 60;
 export const element = (id) => document.getElementById(id);
 const make = (tag, className, text = '') => Object.assign(document.createElement(tag), { className, textContent: text });
 const button = (label, onclick) => Object.assign(make('button', '', label), { onclick });
-// Only where it differs, lest a screen reader says everything again.
+// Only what differs, lest a screen reader says it again.
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const textOf = (message) => typeof message?.text === 'string' ? message.text : JSON.stringify(message);
 
-/** The document. Whatever others wrote goes in as text, never as markup. */
+/** The document. What others wrote goes in as text, never as markup. */
 export class View {
   /** Also of some who have left: a message carries only its writer's id. */
   #names = new Map();
@@ -41,7 +41,7 @@ export class View {
     if (name === 'online') this.notice('');
   }
 
-  /** What needs the reader's decision; nothing, if it is empty. */
+  /** What needs the reader's decision. */
   notice(text, label, run) {
     element('notice').hidden = !text;
     element('notice-text').textContent = text;
@@ -53,7 +53,7 @@ export class View {
     this.#scrollToEnd();
   }
 
-  /** Returns the place of what is first, if something before it was taken away. */
+  /** Returns the place of the first, if something before it was taken away. */
   append(change, ownId) {
     const [isAtEnd, isOwn] = [this.#isAtEnd, change.clientId === ownId];
     const item = this.#message(change, ownId);

@@ -1,12 +1,12 @@
 import { Parley } from './parley.js';
 import { View, element } from './chat-view.js';
 
-const PAGE = 50; // older messages that scrolling up asks for at once
+const PAGE = 50; // older messages that scrolling up asks for
 const TYPING_MS = 2000; // between two signals that one is typing
 const TYPING_SHOWN_MS = 5000;
 const NAME = 'parley.name';
 
-// U+0000 and halves of surrogate pairs are refused wherever they stand in a payload.
+// U+0000 and halves of surrogate pairs are refused in a payload.
 const sendable = (text) => text.replace(/[\0\p{Cs}]/gu, '\ufffd');
 const messages = (changes) => changes.filter((change) => change.message !== undefined);
 
@@ -22,7 +22,7 @@ class Chat {
   /** Who types, with what ends that. */
   #typing = new Map();
   #typedAt = 0;
-  /** The oldest change that was looked at; 0 when there are no older ones. */
+  /** The oldest change that was looked at; 0 when it is the first. */
   #before = 0;
   #isLoading = false;
 
@@ -64,14 +64,13 @@ class Chat {
     this.#view.notice(text, 'OK');
   }
 
-  /** Near the start of what is shown, older messages are asked for. */
   async scrolled() {
     const room = this.#room;
     if (!room || this.#isLoading || this.#before <= 1 || !this.#view.isAtStart) return;
     this.#isLoading = true;
     const page = await room.history({ before: this.#before, limit: PAGE }).catch(() => null);
     this.#isLoading = false;
-    // Without an answer, the next scrolling asks again.
+    // Then the next scrolling asks again.
     if (!page || room !== this.#room) return;
     this.#before = page.more ? page.from : 0;
     this.#view.prepend(messages(page.changes), room.clientId);
@@ -79,7 +78,7 @@ class Chat {
   }
 
   async #start() {
-    // The query is for a load balancer that sends a room to one node, as nodes without a database need it.
+    // The query is for balancers that send a room to one node, as nodes without a database need it.
     const parley = this.#parley = new Parley(`/ws?room=${encodeURIComponent(this.#roomId)}`, { storageKey: 'parley.session' });
     this.#room = null;
     parley.on('state', (state) => this.#told(state));

@@ -1,17 +1,17 @@
-// Parley's client, for browsers and Node: one session over any number of sockets, in any number of rooms, by version 1 of the
-// protocol. First the machines, which decide: no socket, no clock; each event adds to `out` what is to be done. Then the shell.
+// Parley's client, for browsers and Node: one session over many sockets, in many rooms, by version 1 of the protocol. First the
+// machines, which decide: no socket, no clock; each event adds to `out` what is to be done. Then the shell.
 
-const CONNECT_MS = 5000; // from the attempt to connect to the frame `connect`
+const CONNECT_MS = 5000; // from the attempt to the frame `connect`
 const PONG_MS = 3000; // from a `ping` to any frame
-const BACKOFF_MS = 250; // the first wait is random below this; each further one doubles that
+const BACKOFF_MS = 250; // the first wait is random below this; each further one doubles it
 const BACKOFF_MS_MAX = 10_000;
 const OVERLOAD_MS = 2000; // at least, after overload or a goodbye
 const RETRY_MS = [50, 30_000]; // what a node may ask to wait before a repeat
-const TOLD_MS = [1000, 600_000]; // within these a node is believed about heartbeat and grace
+const TOLD_MS = [1000, 600_000]; // a node is believed about heartbeat and grace
 const REFUSALS_MAX = 2; // 4003 in a row
-const WAITING_MAX = 1000; // to be sent, per room; an option says otherwise
+const WAITING_MAX = 1000; // to be sent, per room, by default
 const SETTLED_KEPT = 256; // per room; a node may ask for them again
-const BRIEF_BYTES_MAX = 32_768; // of a signal, profile or meta; a node has closer limits
+const BRIEF_BYTES_MAX = 32_768; // of a signal, profile or meta; a node allows less
 const REQUESTS_MAX = 256; // that wait for a reply of their own
 const CHANGES_KEPT = 1000; // per room, until older ones are asked for
 const CHANGES_KEPT_MAX = 10_000;
@@ -38,7 +38,7 @@ export class ParleyError extends Error {
 
 // MARK: - The machines
 
-/** What is to be done, in order. A `request` is the number of who waits for an answer, if anybody does. */
+/** What is to be done, in order. A `request` is the number of who waits for an answer. */
 class Deeds {
   #list = [];
   #newest = FIRST_REQUEST;
@@ -59,7 +59,7 @@ class Deeds {
 
 const within = (value, [least, most]) => Math.min(Math.max(Number.isFinite(value) ? value : least, least), most);
 
-/** `rest` is JSON already: what was given stays as it was, whatever its giver does with it later. */
+/** `rest` is JSON already: whatever its giver does with it later. */
 const frame = (method, id, roomId, rest = '') =>
   `{"method":"${method}"${id ? `,"id":${id}` : ''},"roomId":${JSON.stringify(roomId)}${rest}}`;
 
@@ -82,10 +82,10 @@ function read(text) {
 
 const numbered = ({ from, changes }) => changes.map((change, index) => ({ ...change, seq: from + index }));
 
-/** One session over successive sockets: when to connect, when again, and whether the other side lives. */
+/** One session over successive sockets: when to connect, and whether the other side lives. */
 class Link {
   state = { name: 'idle' };
-  /** Number of the newest; of older ones nothing counts any more. */
+  /** The newest's number; older ones do not count any more. */
   socket = 0;
   hello = null;
   node = null;
@@ -102,7 +102,7 @@ class Link {
     this.#out = out;
   }
 
-  get hasSocket() { return this.state.name === 'connecting' || this.state.name === 'open'; }
+  get hasSocket() { return ['connecting', 'open'].includes(this.state.name); }
   get isClosed() { return this.state.name === 'closed'; }
 
   /** Where alone the state changes. */
@@ -134,7 +134,7 @@ class Link {
     this.#out.alarm('link', within(this.hello.heartbeatMs, TOLD_MS));
   }
 
-  /** A frame behind `connect` says that the node works: the next trouble is a new one. */
+  /** A frame behind `connect`: the next trouble is a new one. */
   worked() { this.#attempts = 0; }
 
   rang() {
@@ -149,8 +149,7 @@ class Link {
     }
   }
 
-  /** The browser has news of the network or the page: an open socket shows that it lives, a wait ends if the network may be back
-      and it was not a node that said how long. */
+  /** News of the network or the page: an open socket shows that it lives, a wait that no node asked for ends. */
   nudged(isBack) {
     if (this.state.name === 'open' ? !this.#isPinged : this.state.name === 'waiting' && isBack && !this.#isTold) this.rang();
   }
@@ -192,10 +191,10 @@ class Link {
   #backoff() { return Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** Math.min(this.#attempts++, 16)); }
 }
 
-/** What was given to one room: each is applied at most once, and all in the order given. */
+/** What was given to one room: applied at most once, in the order given. */
 class Outbox {
-  /** Ascending by id, at most `inFlight`. A post is `due`, `sent` or `held`: put off by a temporary error, and sent again after
-      the pause even if an update has shown it. `request` is null once its giver has an answer. */
+  /** Ascending by id, at most `inFlight`. A post is `due`, `sent` or `held`: put off, and sent again after the pause even if an
+      update has shown it. `request` is null once its giver has an answer. */
   #posts = [];
   #waiting = [];
   #settled = [];
@@ -212,21 +211,20 @@ class Outbox {
     this.waitingMax = waitingMax;
     this.#out = out;
     if (!kept) return;
-    this.#clientId = kept.clientId;
-    this.#nextId = kept.nextId;
-    this.#waiting = kept.posts.filter((post) => post.id === null);
-    this.#posts = kept.posts.filter((post) => post.id !== null);
-    for (const post of this.#posts) Object.assign(post, { clientId: kept.clientId, phase: 'due' });
+    const { clientId, nextId, posts } = kept;
+    [this.#clientId, this.#nextId] = [clientId, nextId];
+    for (const post of posts) {
+      if (post.id) this.#posts.push({ ...post, clientId, phase: 'due' });
+      else this.#waiting.push(post);
+    }
   }
 
   get pending() { return [...this.#posts.filter((post) => post.request), ...this.#waiting]; }
 
-  /** For a later client of the same session. */
   get kept() {
-    const posts = this.pending.filter((post) => !post.isApplied && (!post.id || post.clientId === this.#clientId));
-    return {
-      clientId: this.#clientId, nextId: this.#nextId, posts: posts.map(({ id, method, rest }) => ({ id, method, rest })),
-    };
+    const [clientId, nextId] = [this.#clientId, this.#nextId];
+    const posts = this.pending.filter((post) => !post.isApplied && (!post.id || post.clientId === clientId));
+    return { clientId, nextId, posts: posts.map(({ id, method, rest }) => ({ id, method, rest })) };
   }
 
   add(method, rest, request) {
@@ -241,18 +239,20 @@ class Outbox {
     for (const post of this.#posts) if (post.request === request) post.request = null;
   }
 
-  /** On a new socket `lastId` is final: what an older one sent above it will not be applied any more. */
+  /** On a new socket `lastId` is final: nothing above it that an older one sent will be applied. */
   joined(clientId, { lastId, refused = [] }, limits) {
     this.#nextId = this.#clientId === clientId ? Math.max(this.#nextId, lastId + 1) : lastId + 1;
     this.#clientId = clientId;
     this.#limits = limits;
     this.#settled = [];
     this.#posts = this.#posts.filter((post) => {
-      const isRefused = post.clientId === clientId && post.id <= lastId && refused.includes(post.id);
+      const isOwn = post.clientId === clientId;
+      const isKnown = isOwn && post.id <= lastId;
+      const isRefused = isKnown && refused.includes(post.id);
       // Of a session that is over: sent again it could be there twice.
-      const isLost = post.clientId !== clientId && !post.isApplied;
+      const isLost = !isOwn && !post.isApplied;
       if (isRefused || isLost) this.#out.fail(post.request, isRefused ? 'refused_before' : 'outcome_unknown');
-      else if (post.clientId === clientId && post.id <= lastId) Object.assign(post, { isApplied: true, phase: 'sent' });
+      else if (isKnown) Object.assign(post, { isApplied: true, phase: 'sent' });
       else if (!post.isApplied) post.phase = 'due';
       return post.request && !isRefused && !isLost;
     });
@@ -275,7 +275,7 @@ class Outbox {
     this.#flush();
   }
 
-  /** A repeat was answered: it is applied. Its place comes with an update. */
+  /** A repeat was answered: its place comes with an update. */
   acknowledged(id) {
     const post = this.#posts.find((post) => post.id === id);
     if (!post) return;
@@ -312,7 +312,7 @@ class Outbox {
     }
   }
 
-  /** The membership is over. `lastId` is the node's last word; null when there was none. */
+  /** `lastId` is the node's last word; null when there was none. */
   ended(lastId) {
     for (const post of this.#posts) {
       if (post.isApplied || (lastId !== null && post.id <= lastId)) this.#answer(post, null);
@@ -364,7 +364,7 @@ class Outbox {
 
   #recall(id) {
     const post = this.#settled.find((post) => post.id === id);
-    if (!post) return undefined;
+    if (!post) return;
     this.#settled.splice(this.#settled.indexOf(post), 1);
     this.#posts.push(post);
     this.#posts.sort((one, other) => one.id - other.id);
@@ -372,9 +372,9 @@ class Outbox {
   }
 }
 
-/** One room of a client: joined anew on every socket, its changes told once and in order. */
+/** One room: joined anew on every socket, its changes told once and in order. */
 class Membership {
-  /** `out`, for want of a socket or put off; then `joining`, `joined`, `leaving`, `over`. */
+  /** `out`, for want of a socket or put off; `joining`, `joined`, `leaving`, `over`. */
   #phase = 'out';
   #id = 0;
   /** Up to where the room is known; null until the first join. */
@@ -397,7 +397,7 @@ class Membership {
   get isLeaving() { return this.#phase === 'leaving'; }
   get isOver() { return this.#phase === 'over'; }
 
-  /** Shown from the next join on, which is at once, if it can be. */
+  /** Shown from the next join on: at once, if it can be. */
   profile(text) {
     this.#wish.profile = text;
     if (this.#phase === 'joined' || this.#phase === 'joining') this.join();
@@ -416,17 +416,14 @@ class Membership {
     // Not joined again, the member is gone after its grace.
     if (this.#phase === 'out') return this.end('left');
     this.#phase = 'leaving';
-    this.#id = this.#out.nextId();
-    this.#out.send(frame('leave', this.#id, this.#room));
+    this.#request('leave');
   }
 
   join() {
     const { profile, recent, presence } = this.#wish;
     const start = this.#known ? `,"after":${JSON.stringify(this.#known.position)}` : `,"recent":${recent}`;
     this.#interrupt('joining');
-    this.#id = this.#out.nextId();
-    this.#out.send(frame('join', this.#id, this.#room,
-      (profile ? `,"profile":${profile}` : '') + start + (presence ? '' : ',"presence":false')));
+    this.#request('join', (profile ? `,"profile":${profile}` : '') + start + (presence ? '' : ',"presence":false'));
   }
 
   down() {
@@ -478,7 +475,7 @@ class Membership {
 
   failed(error) {
     const { id, code, reason, temporary, retryMs } = error;
-    // What cannot be left now is left after the grace, for it will not be joined again.
+    // What cannot be left now is left after the grace.
     if (this.isLeaving && id === this.#id) return this.end('left');
     if (this.#phase === 'joining' && id === this.#id) {
       if (temporary) return this.#interrupt('out', within(retryMs, RETRY_MS));
@@ -489,12 +486,17 @@ class Membership {
     if (id <= FIRST_REQUEST) this.outbox.failed(error);
   }
 
-  end(end, lastId = null, error = undefined) {
+  end(end, lastId = null, error) {
     this.outbox.ended(lastId);
     this.#interrupt('over');
     this.#out.fail(this.#joinRequest, 'not_sent');
     this.#out.settle(this.#leaveRequest, 'left');
     this.#tell('ended', { end, error });
+  }
+
+  #request(method, rest) {
+    this.#id = this.#out.nextId();
+    this.#out.send(frame(method, this.#id, this.#room, rest));
   }
 
   #interrupt(phase, retryMs) {
@@ -538,14 +540,14 @@ export class ClientMachine {
   get kept() { return Object.fromEntries([...this.#rooms].map(([room, { outbox }]) => [room, outbox.kept])); }
 
   take() {
-    for (const [room, membership] of this.#rooms) if (membership.isOver) this.#rooms.delete(room);
+    for (const [room, member] of this.#rooms) if (member.isOver) this.#rooms.delete(room);
     for (const [id, { method, room }] of this.#asked) {
       if (method !== 'create' && !this.#rooms.has(room)) this.#failed({ id, code: 'not_in_room' });
     }
     return this.#out.take();
   }
 
-  /** Sent once it can be, on the next socket again, and when a node has put it off. */
+  /** Sent once it can be, and again on the next socket or when it was put off. */
   ask(method, room, rest, request) {
     if (this.link.isClosed) return this.#out.fail(request, 'closed');
     if (this.#asked.size >= REQUESTS_MAX) return this.#out.fail(request, 'too_many_waiting');
@@ -558,22 +560,21 @@ export class ClientMachine {
     if (this.link.isClosed) return this.#out.fail(request, 'closed');
     if (this.#rooms.has(room)) return this.#out.fail(request, 'in_room_already');
     const outbox = new Outbox(room, this.#waitingMax, kept, this.#out);
-    const membership = new Membership(outbox, { profile, recent, presence }, request, this.#out);
-    this.#rooms.set(room, membership);
-    if (this.link.hello) membership.join();
+    const member = new Membership(outbox, { profile, recent, presence }, request, this.#out);
+    this.#rooms.set(room, member);
+    if (this.link.hello) member.join();
   }
 
   member(room, request) {
-    const membership = this.#rooms.get(room);
-    if (membership && !membership.isLeaving) return membership;
+    const member = this.#rooms.get(room);
+    if (member && !member.isLeaving) return member;
     this.#out.fail(request, 'not_in_room');
-    return undefined;
   }
 
-  /** Nobody waits for that answer any more. What was asked for may happen all the same. */
+  /** What was asked for may happen all the same. */
   abandon(request) {
     for (const [id, asked] of this.#asked) if (asked.request === request) this.#asked.delete(id);
-    for (const membership of this.#rooms.values()) membership.abandon(request);
+    for (const member of this.#rooms.values()) member.abandon(request);
   }
 
   close() {
@@ -623,7 +624,7 @@ export class ClientMachine {
   #welcomed(hello) {
     this.link.welcomed(hello);
     for (const id of this.#asked.keys()) this.#send(id);
-    for (const membership of this.#rooms.values()) membership.join();
+    for (const member of this.#rooms.values()) member.join();
   }
 
   #take(frame) {
@@ -635,16 +636,16 @@ export class ClientMachine {
       this.#asked.delete(id);
       return this.#out.settle(asked.request, frame);
     }
-    const membership = this.#rooms.get(roomId);
-    switch (membership && method) {
-      case 'update': return membership.updated(state);
-      case 'ack': return membership.outbox.acknowledged(id);
-      case 'signal': return membership.told('signals', { signals: frame.signals ?? [] });
-      case 'leave': if (!frame.left) return membership.left(frame);
+    const member = this.#rooms.get(roomId);
+    switch (member && method) {
+      case 'update': return member.updated(state);
+      case 'ack': return member.outbox.acknowledged(id);
+      case 'signal': return member.told('signals', { signals: frame.signals ?? [] });
+      case 'leave': if (!frame.left) return member.left(frame);
       // Falls through: others have left.
       case 'join':
-        if (!state) return membership.told('members', { joined, left, clients, count });
-        membership.joined(frame, this.link.hello);
+        if (!state) return member.told('members', { joined, left, clients, count });
+        member.joined(frame, this.link.hello);
         for (const [id, asked] of this.#asked) if (asked.room === roomId && asked.method !== 'create') this.#send(id);
     }
   }
@@ -660,15 +661,12 @@ export class ClientMachine {
   }
 
   #down() {
-    if (!this.link.isClosed) {
-      for (const membership of this.#rooms.values()) membership.down();
-      return;
-    }
+    if (!this.link.isClosed) return this.#rooms.forEach((member) => member.down());
     for (const [id, { method }] of this.#asked) {
       this.#out.silence(`request ${id}`);
       if (method === 'create') this.#failed({ id, code: 'outcome_unknown' });
     }
-    for (const membership of this.#rooms.values()) membership.end('client_closed');
+    for (const member of this.#rooms.values()) member.end('client_closed');
   }
 }
 
@@ -690,7 +688,7 @@ const json = (value) => {
   return text;
 };
 
-/** Whoever sends a frame that is too large is sent away for good. */
+/** A frame that is too large ends the client for good. */
 const brief = (value) => {
   const text = json(value);
   if (isLonger(text, BRIEF_BYTES_MAX)) throw new ParleyError('too_large');
@@ -701,18 +699,18 @@ const inner = (text) => `,${text.slice(1, -1)}`;
 const given = ({ request, method, rest }) => ({ key: request, ...JSON.parse(`{"method":"${method}"${rest}}`) });
 
 /** Without a prototype: any key is a key. */
-const record = (...parts) => Object.freeze(Object.assign(Object.create(null), ...parts));
+const bare = (record) => Object.assign(Object.create(null), record);
 
-/** A room that one is in, and what is known of it; the declarations tell what each member is for. */
+/** A room that one is in; the declarations tell what each member is for. */
 export class Room extends Emitter {
   state = 'joining';
   members = new Map();
   count = 0;
   changes = [];
   seq = 0;
-  values = record();
-  versions = record();
-  /** Null after the end: there may be another room of this id by then. */
+  values = Object.freeze(bare());
+  versions = this.values;
+  /** Null after the end: another room may have the id by then. */
   #key;
   #shell;
   #hasPresence;
@@ -729,7 +727,7 @@ export class Room extends Emitter {
   }
 
   get clientId() { return this.#shell.machine.link.clientId; }
-  get pending() { return (this.#shell.machine.member(this.#key)?.outbox.pending ?? []).map(given); }
+  get pending() { return this.#shell.machine.member(this.#key)?.outbox.pending.map(given) ?? []; }
   get #first() { return this.seq + 1 - this.changes.length; }
 
   send(message, options) { return this.#post('message', () => `,"message":${json(message)}`, options); }
@@ -768,7 +766,7 @@ export class Room extends Emitter {
 
   [Symbol.asyncIterator]() { return this.stream(); }
 
-  /** No queue: a slow reader goes on with what is known, and reads again what is not known any more. */
+  /** No queue: a slow reader reads again what is not known any more. */
   async *stream({ after, signal } = {}) {
     let seq = after ?? this.#first - 1;
     let history = this.#history;
@@ -787,15 +785,12 @@ export class Room extends Emitter {
       }
       if (seq < this.seq || history !== this.#history) continue;
       if (this.state === 'ended') return;
+      const woken = new AbortController();
       await new Promise((resolve) => {
-        const wake = () => {
-          signal?.removeEventListener('abort', wake);
-          this.removeEventListener('update', wake);
-          resolve();
-        };
-        signal?.addEventListener('abort', wake);
-        this.addEventListener('update', wake);
+        this.addEventListener('update', resolve, { signal: woken.signal });
+        signal?.addEventListener('abort', resolve, { signal: woken.signal });
       });
+      woken.abort();
     }
   }
 
@@ -821,8 +816,7 @@ export class Room extends Emitter {
     this.seq = state.to;
     this.#kept = CHANGES_KEPT;
     this.changes = numbered(state);
-    this.values = record(state.values);
-    this.versions = record(state.versions);
+    [this.values, this.versions] = [bare(state.values), bare(state.versions)].map(Object.freeze);
   }
 
   #add(changes) {
@@ -830,16 +824,14 @@ export class Room extends Emitter {
     this.changes = [...this.changes, ...changes].slice(-this.#kept);
     const written = changes.filter((change) => change.set);
     if (written.length > 0) {
-      const [values, versions] = [new Map(Object.entries(this.values)), new Map(Object.entries(this.versions))];
+      const [values, versions] = [bare(this.values), bare(this.versions)];
       for (const { seq, set } of written) {
         for (const [key, value] of Object.entries(set)) {
-          values.set(key, value);
-          versions.set(key, seq);
-          if (value === null) [values, versions].forEach((map) => map.delete(key));
+          [values[key], versions[key]] = [value, seq];
+          if (value === null) for (const map of [values, versions]) delete map[key];
         }
       }
-      this.values = record(Object.fromEntries(values));
-      this.versions = record(Object.fromEntries(versions));
+      [this.values, this.versions] = [values, versions].map(Object.freeze);
     }
     for (const change of changes) this.emit('change', change);
   }
@@ -920,7 +912,7 @@ export class Parley extends Emitter {
   get session() { return this.#machine.link.session; }
 
   async create({ roomId = randomId(), meta, retain, signal } = {}) {
-    // Whoever repeats it names the room and takes the one that is there: the answer to the first may be lost.
+    // A repeat takes the room that is there: the answer to the first may be lost.
     const rest = inner(brief({ ifMissing: true, meta, retain }));
     await this.#ask((machine, request) => machine.ask('create', roomId, rest, request), signal);
     return roomId;
@@ -945,7 +937,7 @@ export class Parley extends Emitter {
     const room = new Room(roomId, shell, presence);
     const kept = this.#kept[roomId];
     delete this.#kept[roomId];
-    // Who gave them is gone; whoever shows the room hears of those that fail.
+    // Who gave them is gone; who shows the room hears of those that fail.
     for (const post of kept?.posts ?? []) {
       post.request = this.#expect((error) => { if (error) room.emit('failed', { ...given(post), error }); });
     }
@@ -982,7 +974,7 @@ export class Parley extends Emitter {
     });
   }
 
-  // In order, also when somebody who is told of one deed causes others.
+  // In order, also when who is told of one deed causes others.
 
   #do(call) {
     call(this.#machine);
@@ -1065,7 +1057,7 @@ export class Parley extends Emitter {
     this.#do((machine) => machine.socketEnded(number, code, reason));
   }
 
-  /** Without a code a node takes it for a lost socket: the memberships stay. */
+  /** Without a code a node takes it for lost: the memberships stay. */
   #detach(code) {
     const socket = this.#socket;
     this.#socket = null;
@@ -1098,8 +1090,7 @@ export class Parley extends Emitter {
   /** Throws where it is forbidden. */
   get #storage() { return this.#options.storage === undefined ? this.#page?.sessionStorage : this.#options.storage; }
 
-  /** The storage has the session only while no page lives: a tab that is duplicated copies the storage, and must not come with
-      the session of the first. */
+  /** Only while no page lives: a duplicated tab copies the storage, and must not come with the session of the first. */
   #save() {
     const { session } = this;
     const { storageKey } = this.#options;
@@ -1119,5 +1110,5 @@ export class Parley extends Emitter {
   }
 }
 
-/** 96 random bits: whoever is not told a room's id does not find it. */
+/** 96 random bits: who is not told of a room does not find it. */
 const randomId = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join('');
