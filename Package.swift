@@ -65,7 +65,7 @@ let package = Package(
         .target(
             name: "ParleyGateway",
             dependencies: [
-                "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub",
+                "ParleyCore", "ParleyWire", "ParleyWebSocket", "ParleyHub", "CZlib",
                 nio, nioHTTP, nioHTTPTypes, nioHTTPTypesHTTP1, httpTypes, nioLocks, logging, crypto, collections,
                 hummingbird, hummingbirdCore,
             ], resources: [.embedInCode("Web/Page")], swiftSettings: strict),
@@ -95,6 +95,7 @@ let package = Package(
         .target(
             name: "ParleySchema", path: "sql", exclude: ["schema.sql"],
             resources: [.embedInCode("migrations")], swiftSettings: strict),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
         // Not a test itself: random numbers that a seed gives again.
@@ -131,9 +132,8 @@ let package = Package(
             name: "ParleyGatewayTests",
             dependencies: [
                 "TestRandom",
-                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", nio, nioPosix, nioHTTP, nioEmbedded,
-                nioLocks,
-                logging, crypto,
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "CZlib", nio, nioPosix, nioHTTP,
+                nioEmbedded, nioLocks, httpTypes, logging, crypto,
             ], swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.

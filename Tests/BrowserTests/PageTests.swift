@@ -19,8 +19,12 @@ struct PageTests {
     func headers() async throws {
         let node = try await Node.startAlone()
         for (path, type) in Self.files {
-            let (response, body) = try await node.answer(path)
+            // The library would take gzip by itself, and hide it.
+            let plain = ["Accept-Encoding": "identity"]
+            let (response, body) = try await node.answer(path, headers: plain)
             #expect(response.statusCode == 200, "\(path)")
+            #expect(response.value(forHTTPHeaderField: "Content-Encoding") == nil)
+            #expect(response.value(forHTTPHeaderField: "Vary") == "Accept-Encoding")
             #expect(!body.isEmpty)
             #expect(response.value(forHTTPHeaderField: "Content-Type") == type)
             #expect(response.value(forHTTPHeaderField: "Cache-Control") == "no-cache")
@@ -39,22 +43,50 @@ struct PageTests {
             let tag = try #require(response.value(forHTTPHeaderField: "ETag"))
             #expect(tag.hasPrefix("\"") && tag.hasSuffix("\"") && tag.count > 10)
             for known in [tag, "W/\(tag)", "\"other\", \(tag)", "*"] {
-                let (again, rest) = try await node.answer(path, headers: ["If-None-Match": known])
+                let (again, rest) = try await node.answer(path, headers: plain.merging(["If-None-Match": known]) { $1 })
                 #expect(again.statusCode == 304, "\(path) with \(known)")
                 #expect(rest.isEmpty)
                 #expect(again.value(forHTTPHeaderField: "ETag") == tag)
             }
-            let (changed, whole) = try await node.answer(path, headers: ["If-None-Match": "\"other\""])
+            let (changed, whole) = try await node.answer(
+                path, headers: plain.merging(["If-None-Match": "\"other\""]) { $1 })
             #expect(changed.statusCode == 200)
             #expect(whole == body)
 
-            let (head, nothing) = try await node.answer(path, method: "HEAD")
+            let (head, nothing) = try await node.answer(path, method: "HEAD", headers: plain)
             #expect(head.statusCode == 200)
             #expect(head.value(forHTTPHeaderField: "ETag") == tag)
             #expect(head.value(forHTTPHeaderField: "Content-Length") == "\(body.utf8.count)")
             #expect(nothing.isEmpty)
         }
         #expect(try await node.answer("/chat-nothing.js").response.statusCode == 404)
+        await node.kill()
+    }
+
+    @Test("who takes gzip gets less, under another tag; it is the same file")
+    func compression() async throws {
+        let node = try await Node.startAlone()
+        var (plainBytes, compressedBytes) = (0, 0)
+        for (path, type) in Self.files {
+            let (plain, body) = try await node.answer(path, headers: ["Accept-Encoding": "identity"])
+            let gzip = ["Accept-Encoding": "deflate;q=0.5, gzip"]
+            let (response, same) = try await node.answer(path, headers: gzip)
+            #expect(response.statusCode == 200)
+            #expect(same == body)
+            #expect(response.value(forHTTPHeaderField: "Content-Encoding") == "gzip", "\(path)")
+            #expect(response.value(forHTTPHeaderField: "Content-Type") == type)
+            #expect(response.value(forHTTPHeaderField: "Vary") == "Accept-Encoding")
+            let tag = try #require(response.value(forHTTPHeaderField: "ETag"))
+            #expect(tag != plain.value(forHTTPHeaderField: "ETag"))
+            let (again, rest) = try await node.answer(path, headers: gzip.merging(["If-None-Match": tag]) { $1 })
+            #expect(again.statusCode == 304)
+            #expect(rest.isEmpty)
+            #expect(again.value(forHTTPHeaderField: "ETag") == tag)
+            let (head, _) = try await node.answer(path, method: "HEAD", headers: gzip)
+            compressedBytes += Int(head.value(forHTTPHeaderField: "Content-Length") ?? "") ?? 0
+            plainBytes += body.utf8.count
+        }
+        #expect(compressedBytes > 0 && compressedBytes < plainBytes / 3)
         await node.kill()
     }
 
