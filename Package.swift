@@ -135,6 +135,9 @@ let package = Package(
                 "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "CZlib", nio, nioPosix, nioHTTP,
                 nioEmbedded, nioLocks, httpTypes, logging, crypto,
             ], swiftSettings: strict),
+        .testTarget(
+            name: "ParleyServerTests", dependencies: ["ParleyServer", "ParleyHub", "ParleyCore"],
+            swiftSettings: strict),
 
         // Not a test itself: what several of them stand on.
         .target(

@@ -1,3 +1,4 @@
+import NIOCore
 package import ParleyCore
 
 /// What the writer and the reader have to say, brought to the rooms and the sockets that it concerns.
@@ -12,7 +13,10 @@ extension Hub: WriterDelegate, Reader.Delegate {
                 }
             )
         }
-        observe(.wrote(changes: parts.reduce(0) { $0 + $1.part.append.count }))
+        let durableAt = NIODeadline.now()
+        var waits = WaitHistogram()
+        for input in parts.lazy.flatMap(\.part.inputs) { waits.add(durableAt - (input.deadline - settings.patience)) }
+        observe(.wrote(changes: parts.reduce(0) { $0 + $1.part.append.count }, waits: waits))
         onHomes(of: runs, by: \.room) { $0.committed($1) }
     }
 

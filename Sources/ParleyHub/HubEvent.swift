@@ -1,11 +1,13 @@
+package import ParleyCore
+
 /// What happens in the hub that an operator may want to know of.
 package enum HubEvent: Sendable {
-    /// A batch of this node is durable.
-    case wrote(changes: Int)
+    /// A batch of this node is durable. `waits`: of each input, from its coming until then.
+    case wrote(changes: Int, waits: WaitHistogram)
     /// Rows of the log that other nodes wrote.
     case read(runs: Int)
     /// One room said something, to however many members.
-    case updated
+    case updated(RoomNumber)
     case subscriptionFellBehind
     /// A room's log no longer held what this node had not read yet.
     case logHadHole

@@ -3,7 +3,7 @@ public import ParleyCore
 
 /// Rooms in the memory of one process: the stateful design, for comparison and for trying things out. Nothing outlives
 /// the process.
-public final class MemoryRoomStore: RoomStore {
+public final class MemoryRoomStore: RoomStore, OverviewStore {
     /// Bytes of one read of the log.
     private static let readBytesMax = 1_048_576
 
@@ -30,6 +30,7 @@ public final class MemoryRoomStore: RoomStore {
 
     private let state = NIOLockedValueBox(State())
     private let key: [UInt8]
+    private let startedAt = ContinuousClock.now
 
     public init() {
         key = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
@@ -163,4 +164,14 @@ public final class MemoryRoomStore: RoomStore {
     }
 
     public func signingKeys() async throws(StoreError) -> [SigningKey] { [SigningKey(number: 1, bytes: key)] }
+
+    /// There are no nodes that it would know of.
+    public func overview(of rooms: [RoomNumber]) async throws(StoreError) -> Overview {
+        let rooms = state.withLockedValue { state in
+            rooms.compactMap { number in
+                state.rooms[number].map { Overview.Room(id: $0.id, lastSeq: $0.lastSeq, members: $0.count) }
+            }
+        }
+        return Overview(at: Int64(startedAt.duration(to: .now) / .milliseconds(1)), nodes: [], rooms: rooms)
+    }
 }

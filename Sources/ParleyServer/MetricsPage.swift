@@ -3,7 +3,7 @@ import ParleyHub
 
 /// The text of `/metrics`, in Prometheus's exposition format.
 struct MetricsPage {
-    private enum Kind: String { case gauge, counter }
+    private enum Kind: String { case gauge, counter, histogram }
 
     private(set) var text = ""
 
@@ -16,6 +16,7 @@ struct MetricsPage {
             gateway.hub.bytesWaitingToBeWritten)
         add("parley_batches_written_total", .counter, "Batches of changes made durable by this node.", hub.batches)
         add("parley_changes_written_total", .counter, "Changes made durable by this node.", hub.changesWritten)
+        add("parley_write_seconds", "From the coming of a change until it was durable.", hub.waits)
         add(
             "parley_log_rows_read_total", .counter, "Rows of the log read for what other nodes wrote.", hub.runsRead)
         add(
@@ -80,6 +81,17 @@ struct MetricsPage {
         guard !values.isEmpty else { return }
         describe(name, kind, help)
         for (labelValue, value) in values { text += "\(name){\(label)=\"\(labelValue)\"} \(value)\n" }
+    }
+
+    private mutating func add(_ name: String, _ help: String, _ waits: WaitHistogram) {
+        describe(name, .histogram, help)
+        var count = 0
+        for (bound, inClass) in zip(WaitHistogram.boundsMs, waits.counts) {
+            count += inClass
+            text += "\(name)_bucket{le=\"\(Double(bound) / 1_000)\"} \(count)\n"
+        }
+        text += "\(name)_bucket{le=\"+Inf\"} \(waits.count)\n"
+        text += "\(name)_sum \(waits.seconds)\n\(name)_count \(waits.count)\n"
     }
 
     private mutating func describe(_ name: String, _ kind: Kind, _ help: String) {

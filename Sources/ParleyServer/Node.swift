@@ -89,7 +89,7 @@ public enum Node {
             gateway: gateway, isStoreReachable: storage.isReachable,
             metrics: {
                 MetricsPage(gateway: gateway, hub: observation.current, database: storage.observation?.current).text
-            })
+            }, console: console(configuration, gateway: gateway, storage: storage, observation))
         return Application(
             router: routes.router(),
             server: HTTPServerBuilder { GatewayChannel(gateway: gateway, responder: $0) },
@@ -99,6 +99,27 @@ public enum Node {
                     "serving", metadata: ["address": "\(channel.localAddress.map(String.init(describing:)) ?? "?")"])
             },
             eventLoopGroupProvider: .shared(group), logger: quiet(logger))
+    }
+
+    private static func console(
+        _ configuration: NodeConfiguration, gateway: Gateway, storage: Storage, _ observation: Observation
+    ) -> Console {
+        let startedAt = ContinuousClock.now
+        let watch = ConsoleWatch(store: storage.store) {
+            observation.busiest(ConsoleWatch.roomsMax, of: gateway.hub.localRooms)
+        }
+        return Console(access: configuration.console.access) {
+            let (sight, counters) = (await watch.current(), observation.current)
+            let own = ConsoleState.Own(
+                uptimeMs: Int64(startedAt.duration(to: .now) / .milliseconds(1)), sockets: gateway.socketCount,
+                rooms: gateway.hub.localRoomCount, changes: counters.changesWritten, batches: counters.batches,
+                updates: counters.updates, waitingBytes: gateway.hub.bytesWaitingToBeWritten,
+                waits: counters.waits.counts)
+            return ConsoleState(
+                node: configuration.nodeName, version: parleyVersion, own: own, isReachable: storage.isReachable(),
+                database: storage.observation?.current, sight: sight
+            ).json
+        }
     }
 
     /// Libraries report each step of theirs; ours are enough.

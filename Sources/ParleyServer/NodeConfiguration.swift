@@ -1,11 +1,14 @@
 import Foundation
 public import Logging
 public import ParleyCore
+import ParleyGateway
 
 /// Everything that can be set for one node, with the defaults. `docs/CONFIGURATION.md` lists the same.
 public struct NodeConfiguration: Sendable {
     public enum Store: String, Sendable, CaseIterable { case postgres, memory }
     public enum Feed: String, Sendable, CaseIterable { case notify, poll }
+    /// Who may see the console.
+    public enum Console: String, Sendable, CaseIterable { case off, local, all }
 
     /// A libpq connection string, URI or keywords; TLS and several hosts as libpq gives them.
     public var databaseURL: String?
@@ -38,6 +41,7 @@ public struct NodeConfiguration: Sendable {
     public var socketsMax = 20_000
     /// Clients without a credential are served. There is no other way to be served yet, so this must be said.
     public var allowAnonymous = false
+    public var console = Console.off
     /// The schema is brought up to date before the node serves.
     public var migrates = true
     /// Threads that serve sockets: one core is left to the database's connections. 1 to 128.
@@ -71,5 +75,15 @@ public struct NodeConfiguration: Sendable {
             return "\(name) is \(value); it must be from \(range.lowerBound) to \(range.upperBound)"
         }
         return nil
+    }
+}
+
+extension NodeConfiguration.Console {
+    var access: ConsoleAccess {
+        switch self {
+        case .off: .nobody
+        case .local: .thisMachine
+        case .all: .everybody
+        }
     }
 }

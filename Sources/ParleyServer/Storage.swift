@@ -8,7 +8,7 @@ import ServiceLifecycle
 
 /// The store and the feed of a node, as the configuration asks for them.
 struct Storage: Sendable {
-    let store: any RoomStore
+    let store: any RoomStore & OverviewStore
     let feed: any ChangeFeed
     /// Whether a request to the store would be answered now.
     let isReachable: @Sendable () -> Bool

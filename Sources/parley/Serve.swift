@@ -46,6 +46,8 @@ struct Serve: AsyncParsableCommand {
     var drainSpreadMs: Int?
     @Option(help: "WebSocket connections; one more is told to come back later (default: 20000).")
     var socketsMax: Int?
+    @Option(help: "Who may see the live console at /console: off, local (this machine), or all (default: off).")
+    var console: NodeConfiguration.Console?
     @Option(help: "Threads that serve sockets (default: one less than there are cores, at least one).")
     var eventLoops: Int?
     @Option(
@@ -101,6 +103,7 @@ struct Serve: AsyncParsableCommand {
         node.drainMs = try drainMs ?? settings.integer("drain-ms") ?? node.drainMs
         node.socketsMax = try socketsMax ?? settings.integer("sockets-max") ?? node.socketsMax
         node.drainSpreadMs = try drainSpreadMs ?? settings.integer("drain-spread-ms") ?? node.drainSpreadMs
+        node.console = try console ?? settings.choice("console", NodeConfiguration.Console.self) ?? node.console
         node.eventLoops = try eventLoops ?? settings.integer("event-loops") ?? node.eventLoops
         node.logLevel = try logLevel ?? settings.choice("log-level", Logger.Level.self) ?? node.logLevel
         let settingsAllowAnonymous = try settings.flag("allow-anonymous") ?? false
@@ -113,3 +116,4 @@ struct Serve: AsyncParsableCommand {
 
 extension NodeConfiguration.Store: ExpressibleByArgument {}
 extension NodeConfiguration.Feed: ExpressibleByArgument {}
+extension NodeConfiguration.Console: ExpressibleByArgument {}

@@ -22,6 +22,7 @@ actor DevTools {
             var targetId: String?
             var sessionId: String?
             var targetInfos: [TargetInfo]?
+            var data: String?
             var result: RemoteObject?
             var exceptionDetails: ExceptionDetails?
         }

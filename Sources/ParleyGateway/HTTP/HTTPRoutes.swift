@@ -6,20 +6,25 @@ package struct HTTPRoutes: Sendable {
     let gateway: Gateway
     let isStoreReachable: @Sendable () -> Bool
     let metrics: @Sendable () -> String
+    let console: Console
 
     package init(
         gateway: Gateway, isStoreReachable: @escaping @Sendable () -> Bool,
-        metrics: @escaping @Sendable () -> String
+        metrics: @escaping @Sendable () -> String, console: Console
     ) {
         self.gateway = gateway
         self.isStoreReachable = isStoreReachable
         self.metrics = metrics
+        self.console = console
     }
 
-    package func router() -> Router<BasicRequestContext> {
-        let router = Router(options: .autoGenerateHeadEndpoints)
-        router.add(middleware: OnlyGet(paths: Set(PageRoutes.paths + [ws, live, ready, metricsPage])))
-        PageRoutes.add(to: router)
+    package func router() -> Router<NodeRequestContext> {
+        let router = Router(context: NodeRequestContext.self, options: .autoGenerateHeadEndpoints)
+        var paths = PageRoutes.chat.paths + [ws, live, ready, metricsPage]
+        if console.access != .nobody { paths += PageRoutes.console.paths + [consoleState] }
+        router.add(middleware: OnlyGet(paths: Set(paths)))
+        PageRoutes.chat.add(to: router)
+        addConsole(to: router)
         router.get(RouterPath(ws)) { _, _ in
             var response = Response.text("this is a WebSocket: connect to it as one\n", status: .upgradeRequired)
             response.headers[.upgrade] = "websocket"
@@ -39,10 +44,20 @@ package struct HTTPRoutes: Sendable {
         return router
     }
 
+    private func addConsole(to router: Router<NodeRequestContext>) {
+        guard console.access != .nobody else { return }
+        let guarded = router.group().add(middleware: ConsoleGuard(access: console.access))
+        PageRoutes.console.add(to: guarded)
+        guarded.get(RouterPath(consoleState)) { _, _ in
+            Response.text(await console.state(), type: "application/json; charset=utf-8")
+        }
+    }
+
     private let ws = "/ws"
     private let live = "/health/live"
     private let ready = "/health/ready"
     private let metricsPage = "/metrics"
+    private let consoleState = "/console/state"
 }
 
 extension Response {

@@ -3,7 +3,7 @@ import Hummingbird
 
 /// Says 405 to other methods on paths that have GET, and with it HEAD, alone. A path that is not there stays 404.
 struct OnlyGet: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = NodeRequestContext
 
     let paths: Set<String>
 

@@ -1,12 +1,18 @@
+import HTTPTypes
 import Hummingbird
 
-/// The chat page at `/`, what belongs to it, and the client that programs get from here, all from within the executable.
+/// The pages of this node, what belongs to them, and the client that programs get from here, all from within the
+/// executable.
 struct PageRoutes: Sendable {
+    private static let page = "text/html; charset=utf-8"
+    private static let style = "text/css; charset=utf-8"
     private static let script = "text/javascript; charset=utf-8"
     private static let declarations = "application/typescript; charset=utf-8"
-    private static let files = [
-        PageFile("/", "text/html; charset=utf-8", PackageResources.index_html),
-        PageFile("/chat.css", "text/css; charset=utf-8", PackageResources.chat_css),
+
+    /// The chat page, and the client.
+    static let chat = PageRoutes(files: [
+        PageFile("/", page, PackageResources.index_html),
+        PageFile("/chat.css", style, PackageResources.chat_css),
         PageFile("/chat.js", script, PackageResources.chat_js),
         PageFile("/chat-view.js", script, PackageResources.chat_view_js),
         PageFile("/chat.svg", "image/svg+xml", PackageResources.chat_svg),
@@ -14,11 +20,22 @@ struct PageRoutes: Sendable {
         PageFile("/parley.d.ts", declarations, PackageResources.parley_d_ts, isForAll: true),
         PageFile("/parley-react.js", script, PackageResources.parley_react_js, isForAll: true),
         PageFile("/parley-react.d.ts", declarations, PackageResources.parley_react_d_ts, isForAll: true),
-    ]
+    ])
 
-    static var paths: [String] { files.map(\.path.description) }
+    /// The console's page, without what it shows.
+    static let console = PageRoutes(files: [
+        PageFile("/console", page, PackageResources.console_html),
+        PageFile("/console.css", style, PackageResources.console_css),
+        PageFile("/console.js", script, PackageResources.console_js),
+        PageFile("/console-chart.js", script, PackageResources.console_chart_js),
+        PageFile("/console-model.js", script, PackageResources.console_model_js),
+    ])
 
-    static func add(to router: Router<BasicRequestContext>) {
+    private let files: [PageFile]
+
+    var paths: [String] { files.map(\.path.description) }
+
+    func add(to router: some RouterMethods<NodeRequestContext>) {
         for file in files {
             router.get(file.path) { request, _ in file.response(to: request) }
         }

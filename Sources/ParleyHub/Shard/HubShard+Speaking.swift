@@ -32,7 +32,7 @@ extension HubShard {
 
     private func flush(_ home: RoomHome, _ room: RoomNumber, _ interest: [Int]) {
         for delivery in home.speak(room, limits: hub.settings.limits, framed: hub.settings.framed) {
-            if case .update = delivery { hub.observe(.updated) }
+            if case .update = delivery { hub.observe(.updated(room)) }
             post(delivery, interest)
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ParleyCluster
+import ParleyServer
 
 struct ClusterUp: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -41,6 +42,8 @@ struct ClusterUp: AsyncParsableCommand {
     var graceMs: Int?
     @Option(help: "Passed to every node.")
     var leaseMs: Int?
+    @Option(help: "Passed to every node: who may see its console, off, local or all.")
+    var console: NodeConfiguration.Console?
     @Option(help: "Passed to every node.")
     var logLevel: String?
 
@@ -82,7 +85,7 @@ struct ClusterUp: AsyncParsableCommand {
         request.pollMs = pollMs
         let options = [
             ("--tick-ms", tickMs.map(String.init)), ("--grace-ms", graceMs.map(String.init)),
-            ("--lease-ms", leaseMs.map(String.init)), ("--log-level", logLevel),
+            ("--lease-ms", leaseMs.map(String.init)), ("--console", console?.rawValue), ("--log-level", logLevel),
         ].flatMap { name, value in value.map { [name, $0] } ?? [] }
         request.serveOptions = options.isEmpty ? nil : options
         return request

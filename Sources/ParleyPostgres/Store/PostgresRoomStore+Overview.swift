@@ -1,0 +1,8 @@
+public import ParleyCore
+
+extension PostgresRoomStore: OverviewStore {
+    public func overview(of rooms: [RoomNumber]) async throws(StoreError) -> Overview {
+        OverviewStatement.overview(
+            try await reader.read(OverviewStatement.read, OverviewStatement.parameters(rooms)))
+    }
+}
