@@ -20,10 +20,10 @@ package struct HTTPRoutes: Sendable {
 
     package func router() -> Router<NodeRequestContext> {
         let router = Router(context: NodeRequestContext.self, options: .autoGenerateHeadEndpoints)
-        var paths = PageRoutes.chat.paths + [ws, live, ready, metricsPage]
+        var paths = PageRoutes.open.paths + [ws, live, ready, metricsPage]
         if console.access != .nobody { paths += PageRoutes.console.paths + [consoleState] }
         router.add(middleware: OnlyGet(paths: Set(paths)))
-        PageRoutes.chat.add(to: router)
+        PageRoutes.open.add(to: router)
         addConsole(to: router)
         router.get(RouterPath(ws)) { _, _ in
             var response = Response.text("this is a WebSocket: connect to it as one\n", status: .upgradeRequired)

@@ -9,13 +9,16 @@ struct PageRoutes: Sendable {
     private static let script = "text/javascript; charset=utf-8"
     private static let declarations = "application/typescript; charset=utf-8"
 
-    /// The chat page, and the client.
-    static let chat = PageRoutes(files: [
+    /// The chat page, the game, and the client: for everybody.
+    static let open = PageRoutes(files: [
         PageFile("/", page, PackageResources.index_html),
         PageFile("/chat.css", style, PackageResources.chat_css),
         PageFile("/chat.js", script, PackageResources.chat_js),
         PageFile("/chat-view.js", script, PackageResources.chat_view_js),
         PageFile("/chat.svg", "image/svg+xml", PackageResources.chat_svg),
+        PageFile("/cells", page, PackageResources.cells_html),
+        PageFile("/cells.css", style, PackageResources.cells_css),
+        PageFile("/cells.js", script, PackageResources.cells_js),
         PageFile("/parley.js", script, PackageResources.parley_js, isForAll: true),
         PageFile("/parley.d.ts", declarations, PackageResources.parley_d_ts, isForAll: true),
         PageFile("/parley-react.js", script, PackageResources.parley_react_js, isForAll: true),
