@@ -30,6 +30,16 @@ struct MemoryRoomStoreTests {
         #expect(try await MemoryRoomStore().signingKeys() != MemoryRoomStore().signingKeys())
     }
 
+    @Test("tells of the rooms that are asked for, and of no nodes")
+    func overview() async throws {
+        let store = MemoryRoomStore()
+        var room = try await StoreRoom(store)
+        try await room.append(["1", "2"])
+        let seen = try await store.overview(of: [room.number, RoomNumber(99)])
+        #expect(seen.rooms == [Overview.Room(id: room.id, lastSeq: 2, members: 1)])
+        #expect(seen.nodes == [])
+    }
+
     @Test("of many who append at once, each gets a place of its own, and the log has no hole")
     func concurrentAppends() async throws {
         let store = MemoryRoomStore()
