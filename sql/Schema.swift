@@ -14,6 +14,7 @@ public enum Schema {
         Migration(number: 10, name: "roles", script: PackageResources._010_roles_sql),
         Migration(number: 11, name: "rules", script: PackageResources._011_rules_sql),
         Migration(number: 12, name: "comments", script: PackageResources._012_comments_sql),
+        Migration(number: 13, name: "retention_bound", script: PackageResources._013_retention_bound_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

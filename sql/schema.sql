@@ -581,6 +581,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a room keeps 1 message at least, and for 1 second',
             HINT = 'NULL, or nothing, keeps everything.';
     END IF;
+    IF seconds > 3155760000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a room keeps changes for 3155760000 seconds (100 years) at most',
+            HINT = 'NULL, or nothing, keeps everything.';
+    END IF;
 END
 $$;
 

@@ -29,6 +29,10 @@ public struct Limits: Sendable, Equatable {
     public static let depthMax = 100
     /// Characters of a number inside a payload.
     public static let numberLengthMax = 64
+    /// Of one shared value, without its quotes: an index holds it.
+    public static let valueKeyBytesMax = 1_024
+    /// A hundred years: more is kept no longer, and the calendar of the database ends somewhere.
+    public static let retainSecondsMax: Int64 = 3_155_760_000
     /// Refused ids that are remembered for each member.
     public static let refusedMax = 256
     /// One room's part of one batch. A chunk is never split when it is sent, so it must fit a frame with room to spare.

@@ -57,7 +57,7 @@ struct RequestReader {
         }
         guard let retain = try inner("retain") else { return request }
         request.retainMessages = try retained("messages", retain)
-        request.retainSeconds = try retained("seconds", retain)
+        request.retainSeconds = try retained("seconds", retain).map { min($0, Limits.retainSecondsMax) }
         return request
     }
 
@@ -111,15 +111,22 @@ struct RequestReader {
         guard let value = members["set"] else { throw bad("\"set\" is missing") }
         guard value.range.count <= limits.valuesBytes else { throw tooLarge("set", limits.valuesBytes) }
         guard let keys = try inner("set") else { throw bad("\"set\" is missing") }
-        if let breach = keys.breach {
-            throw bad("\"set\" holds what is not allowed: \(breach.reason)")
-        }
+        try check(keys, of: "set")
         let entries = keys.all.map { SetRequest.Entry(key: keys.quotedName(of: $0), value: keys.bytes(of: $0.value)) }
         return SetRequest(room: room, entries: entries, object: members.bytes(of: value), condition: try condition())
     }
 
+    private func check(_ keys: FrameMembers, of name: StaticString) throws(RequestError) {
+        if let breach = keys.breach { throw bad("\"\(name)\" holds what is not allowed: \(breach.reason)") }
+        let quotes = 2
+        if keys.all.contains(where: { keys.quotedName(of: $0).count > Limits.valueKeyBytesMax + quotes }) {
+            throw RequestError(.tooLarge, "a key of \"\(name)\" may have \(Limits.valueKeyBytesMax) bytes")
+        }
+    }
+
     private func condition() throws(RequestError) -> [(key: [UInt8], seq: Seq)]? {
         guard let keys = try inner("if") else { return nil }
+        try check(keys, of: "if")
         var condition: [(key: [UInt8], seq: Seq)] = []
         for member in keys.all {
             guard let seq = keys.integer(of: member.value), Self.seqs.contains(seq) else {

@@ -276,6 +276,27 @@ struct WriterQueueTests {
         #expect(queue.enqueue(half, room: room) == true)
     }
 
+    @Test("of a part that cannot be stored the inputs are tried one by one, and only the culprit is refused")
+    func unfit() {
+        var queue = WriterQueue()
+        for (index, change) in ["{1}", "{2}", "{3}"].enumerated() {
+            _ = queue.enqueue(input(change, id: Int64(index + 1), of: UInt64(index + 1)), room: room)
+        }
+        #expect(queue.unfit(queue.nextBatch { 0 }[0]).isEmpty)
+        _ = queue.enqueue(input("{4}", id: 4), room: room)
+        _ = queue.enqueue(input("{5}", id: 5), room: room)
+        let first = queue.nextBatch { 0 }[0]
+        #expect(text(first.append.body) == "{1}")
+        queue.finished(first)
+        let second = queue.nextBatch { 0 }[0]
+        #expect(text(second.append.body) == "{2}")
+        #expect(queue.unfit(second).map(\.ticket.request) == [2])
+        let third = queue.nextBatch { 0 }[0]
+        #expect(text(third.append.body) == "{3}")
+        queue.finished(third)
+        #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{4},{5}"])
+    }
+
     @Test("what a subscription has waiting can be taken out")
     func remove() {
         var queue = WriterQueue()

@@ -135,9 +135,13 @@ package struct WriterMachine: Sendable {
                 let error = RequestError(.roomNotFound, "the room is gone")
                 effects.append(.settled(part.inputs, as: .failed(error)))
             case .invalid:
-                queue.refuse(part)
+                let inputs = queue.unfit(part)
+                guard !inputs.isEmpty else {
+                    removeEvicted(from: room)
+                    break
+                }
                 let error = RequestError(.badRequest, "the database cannot store this")
-                effects.append(.settled(part.inputs, as: .failed(error)))
+                effects.append(.settled(inputs, as: .failed(error)))
             }
         }
         underWay[way]?.written = written

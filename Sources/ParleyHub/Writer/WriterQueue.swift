@@ -66,6 +66,8 @@ package struct WriterQueue {
     private struct Room {
         /// It stands in one of the two lines, or a part of it is under way and it goes back into line afterwards.
         var isInLine = false
+        /// So many of the next inputs are written one by one: one of them cannot be stored.
+        var suspects = 0
         private(set) var inputs: Deque<Input> = []
         /// Of the changes of `inputs`.
         private(set) var bytes = 0
@@ -230,6 +232,19 @@ package struct WriterQueue {
         return (accepted, refused)
     }
 
+    /// Something in the part cannot be stored, so none of it was applied. Returns what is never to be applied: its only
+    /// input. Of several it is not known which one it is; they are tried again one by one, so that nobody pays for
+    /// another's.
+    package mutating func unfit(_ part: Part) -> [Input] {
+        guard part.inputs.count > 1 else {
+            refuse(part)
+            return part.inputs
+        }
+        putBack(part, to: .together)
+        rooms[part.append.room]?.suspects = part.inputs.count
+        return []
+    }
+
     /// An id was refused before it came here.
     package mutating func refuse(_ id: Int64, of member: ClientID, on subscription: SubscriptionID) {
         owe([subscription: RefusedIDs(clientID: member, ids: [id])])
@@ -315,13 +330,15 @@ package struct WriterQueue {
         var inputs: [Input] = []
         body.reserveCapacity(min(state.bytes + state.inputs.count, Limits.chunkBytesMax))
         while let next = state.inputs.first,
-            inputs.isEmpty || body.count + 1 + next.change.count <= Limits.chunkBytesMax
+            inputs.isEmpty
+                || state.suspects == 0 && body.count + 1 + next.change.count <= Limits.chunkBytesMax
         {
             if !inputs.isEmpty { body.append(UInt8(ascii: ",")) }
             body.append(contentsOf: next.change)
             inputs.append(next)
             state.removeFirst()
         }
+        state.suspects = max(0, state.suspects - 1)
         rooms[room] = state
         let owed = takeOwed(for: inputs)
         if !ended.isEmpty {

@@ -13,10 +13,10 @@ extension StoreError {
 }
 
 extension PostgresError {
-    /// Classes 22 and 23: a value that cannot be stored, however often it is tried.
+    /// Classes 22, 23 and 54: a value that cannot be stored, or is too much, however often it is tried.
     var isAboutTheData: Bool {
         guard let sqlState else { return false }
-        return sqlState.hasPrefix("22") || sqlState.hasPrefix("23")
+        return ["22", "23", "54"].contains { sqlState.hasPrefix($0) }
     }
 
     /// Somebody else held a lock for longer than `lock_timeout`.

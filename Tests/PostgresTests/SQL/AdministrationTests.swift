@@ -24,6 +24,7 @@ struct AdministrationTests {
                 for (state, arguments) in [
                     ("PY003", "'tea'"), ("PY004", "'a b'"), ("PY004", "''"), ("PY004", "'x', '[]'"),
                     ("PY004", "'x', retain_messages => 0"), ("PY004", "'x', retain_seconds => -1"),
+                    ("PY004", "'x', retain_seconds => 3155760001"),
                     ("PY005", "'x', json_build_object('a', repeat('x', 9000))"),
                 ] { try await database.expectRefusal(state, "SELECT parley.create_room(\(arguments))") }
                 #expect(try await database.query("SELECT FROM parley.rooms WHERE room_id = 'x'").isEmpty)

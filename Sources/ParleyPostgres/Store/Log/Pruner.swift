@@ -70,8 +70,9 @@ final class Pruner: Sendable {
             }
             while !Task.isCancelled, try await dropOver() { try await Task.sleep(for: Self.pause) }
         } catch {
-            // What is left is there at the next look.
-            logger.debug("could not prune", metadata: ["error": "\(error)"])
+            // What is left is there at the next look. That the database is away is said elsewhere.
+            let isRefused = if case .server? = error as? PostgresError { true } else { false }
+            logger.log(level: isRefused ? .warning : .debug, "could not prune", metadata: ["error": "\(error)"])
         }
         if chunks > 0 { logger.debug("pruned the log", metadata: ["chunks": "\(chunks)", "statements": "\(rounds)"]) }
     }
