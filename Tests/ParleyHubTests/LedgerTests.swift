@@ -151,7 +151,7 @@ struct LedgerTests {
         for id in 1...4 as ClosedRange<Int64> { #expect(ledger.received(id) == .submit) }
         #expect(code(ledger.received(5)) == .rateLimited)
         for id in 1...4 as ClosedRange<Int64> { _ = ledger.applied(id) }
-        #expect(code(ledger.received(6)) == .unavailable)
+        #expect(code(ledger.received(6)) == .rateLimited)
         #expect(ledger.received(5) == .submit)
     }
 

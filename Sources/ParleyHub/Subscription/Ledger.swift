@@ -32,6 +32,8 @@ package struct Ledger {
     private struct Deferred {
         var id: Int64
         var isApplied: Bool
+        /// What the client was told.
+        var code: RequestError.Code
     }
 
     private var settled: Marks
@@ -122,7 +124,7 @@ package struct Ledger {
     package mutating func returned(_ id: Int64) -> Bool {
         let flight = inFlight.removeValue(forKey: id)
         // What was left open is remembered since then, unless a join has given it up: its client never sends it again.
-        if flight != .open { remember(id, isApplied: false) }
+        if flight != .open { remember(id, isApplied: false, as: .unavailable) }
         return flight == .open
     }
 
@@ -134,7 +136,7 @@ package struct Ledger {
         case .first, .repeated: break
         }
         inFlight[id] = .open
-        remember(id, isApplied: false)
+        remember(id, isApplied: false, as: .unavailable)
         return true
     }
 
@@ -143,7 +145,7 @@ package struct Ledger {
 
     private mutating func admit(_ id: Int64) -> Verdict {
         guard inFlight.count < inFlightMax else {
-            remember(id, isApplied: false)
+            remember(id, isApplied: false, as: .rateLimited)
             return .refuse(
                 RequestError(
                     .rateLimited, "\(inFlightMax) requests to this room are unanswered; send \(id) again later"))
@@ -157,16 +159,18 @@ package struct Ledger {
         guard deferred.count < Self.deferredMax else { return .flood }
         // Of what is neither in flight nor deferred, all up to the highest settled id is settled.
         let isApplied = inFlight[id] == nil && id <= settled.lastID && !settled.refused.contains(id)
-        remember(id, isApplied: isApplied)
+        // The same error as those before it.
+        let code = deferred.first?.code ?? .unavailable
+        remember(id, isApplied: isApplied, as: code)
         return .refuse(
-            RequestError(.unavailable, "earlier requests to this room are to be sent again first, the lowest id first"))
+            RequestError(code, "earlier requests to this room are to be sent again first, the lowest id first"))
     }
 
     /// Does nothing when the id is deferred already.
-    private mutating func remember(_ id: Int64, isApplied: Bool) {
+    private mutating func remember(_ id: Int64, isApplied: Bool, as code: RequestError.Code) {
         highest = max(highest, id)
         let index = deferred.firstIndex { $0.id >= id } ?? deferred.count
         if index < deferred.count, deferred[index].id == id { return }
-        deferred.insert(Deferred(id: id, isApplied: isApplied), at: index)
+        deferred.insert(Deferred(id: id, isApplied: isApplied, code: code), at: index)
     }
 }
