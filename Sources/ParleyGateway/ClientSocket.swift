@@ -28,6 +28,10 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     private var socket: WebSocket?
     private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     /// When the client's request was here, also if this process was paused then.
+    /// Seconds after which a client is told to try again; random, so that not all come at once.
+    private static let pauseWhenFull = 2...10
+    /// A client that has not read its new token by then has lost the socket long ago.
+    private static let youth = Duration.seconds(30)
     private var openedAt = ContinuousClock.now
     private var isReadingPaused = false
     private var isDraining = false
@@ -48,7 +52,9 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         switch gateway.add(self, on: socket.eventLoop) {
         case .taken: break
         case .full:
-            return socket.close(code: .tryAgainLater, reason: "this node has as many connections as it takes")
+            let pause = Int.random(in: Self.pauseWhenFull)
+            return socket.close(
+                code: .tryAgainLater, reason: "as many connections as this node takes; try again in \(pause) s")
         case .draining: return endForRestart()
         }
         guard let text = credentials.sessionToken else { return begin(.fresh(), as: nil) }
@@ -102,7 +108,8 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
         let isOver = end.peerCode == .normal && end.startedBy == .peer
         let now = NIODeadline.now()
         gateway.directory.lost(
-            session.clientID, on: id, had: had, at: now, dueAt: isOver ? now : now + gateway.settings.grace)
+            session.clientID, on: id, isYoung: .now - openedAt < Self.youth, had: had, at: now,
+            dueAt: isOver ? now : now + gateway.settings.grace)
     }
 
     // MARK: - FrameSink
@@ -195,7 +202,7 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
                 _ = displaced()
             }
         case .failure:
-            socket?.close(code: .tryAgainLater, reason: "the database cannot be reached")
+            socket?.close(code: .tryAgainLater, reason: "the session cannot be taken up now; come back later")
         }
     }
 

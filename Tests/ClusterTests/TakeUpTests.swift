@@ -173,6 +173,46 @@ struct TakeUpTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("is given to a client that never read the token of its last socket, long before the grace is over")
+    func unreadToken() async throws {
+        let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 2)
+        let bob = try await TestClient.connect(to: nodes[1])
+        let room = try await bob.create()
+        try await bob.join(room)
+        let first = try await TestClient.connect(to: nodes[0])
+        try await first.join(room)
+        let token = await first.session
+        await first.drop()
+        // It joins before `connect` is there, and is lost before it has read anything.
+        let second = try await TestClient.open(to: nodes[0], session: token)
+        await second.send(#"{"method":"join","id":1,"roomId":"\#(room)"}"#)
+        _ = try await second.expect { $0["state"] != nil }
+        await second.drop()
+        for node in [nodes[1], nodes[0]] {
+            let third = try await comeBack(to: node, session: token)
+            #expect(await third.hello["resumed"]?.bool == true)
+            #expect(await third.hello["rooms"]?.array?.count == 1)
+            try await third.join(room)
+            await third.drop()
+        }
+        #expect(await bob.frames.count { $0["left"] != nil } == 0)
+        for node in nodes { await node.kill() }
+    }
+
+    /// As a client does that is told to come back later: soon enough to show that it need not wait for its grace.
+    private func comeBack(to node: TestNode, session: String) async throws -> TestClient {
+        let deadline = ContinuousClock.now + .seconds(8)
+        while true {
+            let client = try await TestClient.open(to: node, session: session)
+            do {
+                _ = try await client.expect { $0["method"]?.string == "connect" }
+                return client
+            } catch  where ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
     @Test("is told to come back later, and a leave to ask later, while what is under way takes too long")
     func patience() async throws {
         let server = try TestPostgres.makeServer()

@@ -91,6 +91,21 @@ struct SessionDirectoryTests {
         #expect(directory.sockets == [SessionSocket(session: ann.key, number: 2)])
     }
 
+    @Test("young sockets that were lost are noted once, if they have taken their session up")
+    func young() {
+        let (fresh, _) = open(number: 0, place: 1)
+        directory.lost(ann.clientID, on: fresh, isYoung: true, had: { [] }, at: now, dueAt: now)
+        let (old, _) = open(number: 3, place: 2)
+        directory.lost(ann.clientID, on: old, had: { [] }, at: now, dueAt: now)
+        #expect(directory.unnoted(max: 9).isEmpty)
+        let (young, _) = open(number: 4, place: 3)
+        for _ in 1...2 {
+            directory.lost(ann.clientID, on: young, isYoung: true, had: { [] }, at: now, dueAt: now)
+        }
+        #expect(directory.unnoted(max: 9) == [SessionDirectory.LostYoung(session: ann.key, socket: 4, at: now)])
+        #expect(directory.unnoted(max: 9).isEmpty)
+    }
+
     @Test("what ends after its socket begins the grace anew, unless the session has a socket here")
     func endedLate() {
         let (socket, _) = open(number: nil, place: 1)

@@ -30,6 +30,7 @@ final class GraceWatch: Sendable {
             for _ in 1...Self.pagesMax {
                 group.addTask { await self.workThroughWhatIsDue() }
             }
+            group.addTask { await self.noteWhatWasYoung() }
         }
     }
 
@@ -41,6 +42,32 @@ final class GraceWatch: Sendable {
             } else {
                 await settle(page)
             }
+        }
+    }
+
+    private func noteWhatWasYoung() async {
+        while !Task.isCancelled {
+            let lost = directory.unnoted(max: Self.pageMax)
+            if lost.isEmpty {
+                do { try await Task.sleep(for: Self.beat) } catch { return }
+            } else {
+                await note(lost)
+            }
+        }
+    }
+
+    /// Their memberships stay until their grace is over, which is noted again then, so that a failure costs a client who
+    /// bears an older token no more than that.
+    private func note(_ lost: [SessionDirectory.LostYoung]) async {
+        let now = NIODeadline.now()
+        do throws(StoreError) {
+            _ = try await hub.store.lapse(
+                lost.map {
+                    LostSocket(session: $0.session, number: $0.socket, ago: .nanoseconds((now - $0.at).nanoseconds))
+                })
+        } catch {
+            logger.info(
+                "lost sockets could not be noted", metadata: ["sockets": "\(lost.count)", "error": "\(error)"])
         }
     }
 

@@ -35,6 +35,8 @@ package final class SessionDirectory: Sendable {
     private struct State {
         var entries: [ClientID: Entry] = [:]
         var grace = Grace()
+        /// Young sockets that were lost, of which the store is to know soon.
+        var unnoted: [LostYoung] = []
         var lastSocket: UInt64 = 0
 
         mutating func yield(_ client: ClientID) {
@@ -43,6 +45,16 @@ package final class SessionDirectory: Sendable {
             grace.takenUp(client)
         }
     }
+
+    /// A socket of a session that was taken up, gone so early that its client may not have read the token it gave.
+    struct LostYoung: Equatable {
+        let session: SessionKey
+        let socket: Int64
+        let at: NIODeadline
+    }
+
+    /// More than these are noted when their grace is over, as all others are.
+    private static let unnotedMax = 16_384
 
     private let state = NIOLockedValueBox(State())
 
@@ -135,8 +147,12 @@ package final class SessionDirectory: Sendable {
 
     /// The socket is gone: unless the session is taken up before `dueAt`, its memberships end. Nothing happens when a
     /// newer socket has the session already.
+    ///
+    /// - Parameter isYoung: Its client may come back with the token that it had before: the store would take it for a late
+    ///   one as long as it does not know that this socket is gone.
     package func lost(
-        _ client: ClientID, on socket: SocketID, had: @escaping Displace, at now: NIODeadline, dueAt: NIODeadline
+        _ client: ClientID, on socket: SocketID, isYoung: Bool = false, had: @escaping Displace, at now: NIODeadline,
+        dueAt: NIODeadline
     ) {
         state.withLockedValue { state in
             guard var entry = state.entries[client], entry.socket == socket, !entry.isLost else { return }
@@ -144,6 +160,17 @@ package final class SessionDirectory: Sendable {
             entry.displace = had
             state.entries[client] = entry
             state.grace.lost(entry.session, socket: entry.number, at: now, dueAt: dueAt)
+            if isYoung, let number = entry.number, number > 0, state.unnoted.count < Self.unnotedMax {
+                state.unnoted.append(LostYoung(session: entry.session.key, socket: number, at: now))
+            }
+        }
+    }
+
+    /// Takes out at most `max`.
+    func unnoted(max: Int) -> [LostYoung] {
+        state.withLockedValue { state in
+            defer { state.unnoted.removeFirst(min(max, state.unnoted.count)) }
+            return Array(state.unnoted.prefix(max))
         }
     }
 
