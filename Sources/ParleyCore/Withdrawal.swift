@@ -4,11 +4,14 @@ public struct Withdrawal: Sendable {
     /// The number of the socket whose membership is to end: nothing is done when a newer one has the session. nil for
     /// no condition.
     public var socket: Int64?
+    /// Ids that were refused, ascending, of which the log may not tell: the member is remembered with them.
+    public var refused: [Int64]
 
-    public init(room: RoomNumber, session: SessionKey, socket: Int64? = nil) {
+    public init(room: RoomNumber, session: SessionKey, socket: Int64? = nil, refused: [Int64] = []) {
         self.room = room
         self.session = session
         self.socket = socket
+        self.refused = refused
     }
 }
 

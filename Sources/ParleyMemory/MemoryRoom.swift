@@ -66,7 +66,8 @@ struct MemoryRoom {
             marks: places[session.key]?.marks ?? Marks())
     }
 
-    mutating func withdraw(_ session: SessionKey) -> Withdrawn {
+    mutating func withdraw(_ session: SessionKey, refused: [Int64] = []) -> Withdrawn {
+        if !refused.isEmpty { places[session]?.refused(refused) }
         guard var place = places[session], place.isPresent else {
             return Withdrawn(change: nil, rosterSeq: rosterSeq, count: count)
         }

@@ -70,7 +70,7 @@ public final class MemoryRoomStore: RoomStore, OverviewStore {
     public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
         let withdrawn = state.withLockedValue { state in
             guard state.isOvertaken(withdrawal.socket, of: withdrawal.session) else {
-                return state.rooms[withdrawal.room]?.withdraw(withdrawal.session)
+                return state.rooms[withdrawal.room]?.withdraw(withdrawal.session, refused: withdrawal.refused)
             }
             return state.rooms[withdrawal.room].map {
                 Withdrawn(change: nil, rosterSeq: $0.rosterSeq, count: $0.count)

@@ -56,6 +56,23 @@ struct PipelinedTests {
         for node in nodes { await node.kill() }
     }
 
+    @Test("a refused id stays refused for who leaves and joins again", arguments: [Design.memory, .notify])
+    func refusedThenLeft(design: Design) async throws {
+        let nodes = try await design.nodes()
+        let ann = try await TestClient.connect(to: nodes[0])
+        let room = try await ann.create()
+        try await ann.join(room)
+        await ann.send(#"{"method":"set","id":2,"roomId":"\#(room)","set":{"a":1},"if":{"a":7}}"#)
+        #expect(try await ann.expect { $0["method"]?.string == "error" }["code"]?.string == "conflict")
+        await ann.send(#"{"method":"leave","id":9,"roomId":"\#(room)"}"#)
+        #expect(try await ann.expect { $0["reason"]?.string == "left" }["lastId"]?.int == 2)
+        let joined = try await ann.join(room)
+        #expect(joined["lastId"]?.int == 2)
+        await ann.say("again", in: room, id: 2)
+        #expect(try await ann.expect { $0["method"]?.string == "error" }["code"]?.string == "refused_before")
+        for node in nodes { await node.kill() }
+    }
+
     @Test("who asks for a thousand pages at once gets them all, and another is let in meanwhile")
     func reads() async throws {
         let nodes = try await Design.nodes(of: try await TestPostgres.shared.makeDatabase(), count: 1)

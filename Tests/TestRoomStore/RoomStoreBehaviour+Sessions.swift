@@ -79,6 +79,20 @@ extension RoomStoreBehaviour {
             try await join(other, socket: newest.number)
             #expect(try await store.takeUp(ann).memberships.map(\.room) == [other.number])
         },
+        RoomStoreBehaviour(
+            "who left and joins again is known with the ids that were refused, also if no change came behind them"
+        ) {
+            store in
+            var room = try await StoreRoom(store)
+            let ann = SessionIdentity.made()
+            _ = try await room.enroll(ann)
+            try await room.append([StoreRoom.change(by: ann, id: 3)])
+            for refused in [[5, 9], [7]] as [[Int64]] {
+                _ = try await store.withdraw(Withdrawal(room: room.number, session: ann.key, refused: refused))
+                _ = try await room.enroll(ann)
+            }
+            #expect(try await room.enroll(ann).marks == Marks(lastID: 9, refused: [5, 7, 9]))
+        },
         RoomStoreBehaviour("a session that lapses has its rooms to leave, but none once a newer socket has it") {
             store in
             let (room, other) = (try await StoreRoom(store), try await StoreRoom(store))

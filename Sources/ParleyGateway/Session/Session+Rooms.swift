@@ -106,7 +106,9 @@ extension Session {
     }
 
     private func leave(_ room: RoomID, _ withdrawal: Withdrawal, _ subscription: Subscription, id: Int64?) {
-        perform { hub throws(StoreError) in
+        var withdrawal = withdrawal
+        withdrawal.refused = subscription.marks.refused
+        perform { [withdrawal] hub throws(StoreError) in
             try await hub.leave(withdrawal)
         } then: { session, result in
             switch result {

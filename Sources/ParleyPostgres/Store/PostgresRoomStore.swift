@@ -212,6 +212,15 @@ public final class PostgresRoomStore: RoomStore {
     }
 
     public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
+        if !withdrawal.refused.isEmpty {
+            let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
+            _ = try await registrar.read(
+                MarksStatement.noteRefused,
+                [
+                    .int8(withdrawal.room.value), .bytea(withdrawal.session.bytes),
+                    .int8Array(withdrawal.refused),
+                ])
+        }
         let answer = try await desk.ask(.leave(withdrawal))
         let member = answer.clientID.map { Member(clientID: $0, userID: answer.userID) }
         let change = answer.step.flatMap { step in

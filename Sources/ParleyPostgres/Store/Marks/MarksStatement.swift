@@ -69,6 +69,22 @@ enum MarksStatement {
         ) pruned ON true
         """
 
+    /// Ids of one member that were refused, of which no chunk tells.
+    static let noteRefused = Statement(
+        name: "note-refused",
+        sql: """
+            INSERT INTO parley.member_mark AS k (room_no, session_no, last_id, refused)
+            SELECT m.room_no, m.session_no, 0, ARRAY(SELECT i FROM unnest($3::int8[]) i ORDER BY i DESC)
+            FROM parley.session s
+            JOIN parley.member m ON m.session_no = s.session_no AND m.room_no = $1::int8
+            WHERE s.session_key = $2::bytea
+            ON CONFLICT ON CONSTRAINT member_mark_pkey DO UPDATE
+            SET refused = ARRAY(
+                SELECT DISTINCT r.id FROM unnest(k.refused || EXCLUDED.refused) r(id)
+                ORDER BY r.id DESC
+                LIMIT \(Limits.refusedMax))
+            """)
+
     /// Columns 2 to 5 of both.
     static func marks(_ row: Row) -> Marks {
         let client = row.text(4)
