@@ -60,7 +60,7 @@ struct SigningKeysTests {
         #expect(!isValid("", to: second))
     }
 
-    @Test("a new key is read when it is asked for, once for all who ask", .timeLimit(.minutes(3)))
+    @Test("a new key is read when it is asked for, once for all who ask", .timeLimit(.minutes(1)))
     func reading() async {
         let keys = keys([key(1)])
         let other = self.keys([key(2), key(1, supersededFor: .zero)]).token(for: ann, socket: 0)

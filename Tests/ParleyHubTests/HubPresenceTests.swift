@@ -3,7 +3,7 @@ import ParleyCore
 import ParleyHub
 import Testing
 
-@Suite("A hub tells who is there", .timeLimit(.minutes(3)))
+@Suite("A hub tells who is there", .timeLimit(.minutes(1)))
 struct HubPresenceTests {
     /// Small rooms are told the whole roster, large ones only what changes.
     private static let rosters = [100, 0]

@@ -3,7 +3,7 @@ import ParleyCore
 import ParleyHub
 import Testing
 
-@Suite("A hub reads", .timeLimit(.minutes(3)))
+@Suite("A hub reads", .timeLimit(.minutes(1)))
 struct HubReadingTests {
     @Test("a hint that is wrong costs a read or two, not one after another for ever")
     func wrongHint() async throws {

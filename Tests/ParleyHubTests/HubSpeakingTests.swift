@@ -4,7 +4,7 @@ import ParleyCore
 import ParleyHub
 import Testing
 
-@Suite("A hub speaks", .timeLimit(.minutes(3)))
+@Suite("A hub speaks", .timeLimit(.minutes(1)))
 struct HubSpeakingTests {
     @Test("an update is framed once, and all members get the same bytes, on every loop")
     func shared() async throws {

@@ -4,7 +4,7 @@ import ParleyHub
 import Testing
 
 /// Where several things go wrong at once.
-@Suite("Hub in trouble", .timeLimit(.minutes(3)))
+@Suite("Hub in trouble", .timeLimit(.minutes(1)))
 struct HubTroubleTests {
     @Test("who was evicted has nothing applied afterwards, also when the batch has to go again")
     func evictedAndPutBack() async throws {

@@ -3,7 +3,7 @@ import ParleyCore
 import ParleyHub
 import Testing
 
-@Suite("A hub writes", .timeLimit(.minutes(3)))
+@Suite("A hub writes", .timeLimit(.minutes(1)))
 struct HubWritingTests {
     @Test("what comes while a batch is under way goes into the next, all rooms together, each in its order")
     func grouping() async throws {

@@ -5,7 +5,7 @@ import ParleyCore
 import ParleyHub
 import Testing
 
-@Suite("Reader", .timeLimit(.minutes(3)))
+@Suite("Reader", .timeLimit(.minutes(1)))
 struct ReaderTests {
     private final class Rooms: Reader.Delegate {
         let logs = Journal<[RoomNumber]>()

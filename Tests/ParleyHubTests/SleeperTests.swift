@@ -1,7 +1,7 @@
 import ParleyHub
 import Testing
 
-@Suite("Sleeper", .timeLimit(.minutes(3)))
+@Suite("Sleeper", .timeLimit(.minutes(1)))
 struct SleeperTests {
     @Test("a wake-up ends the sleep, also one that came before it")
     func wakes() async {
