@@ -15,6 +15,7 @@ public enum Schema {
         Migration(number: 11, name: "rules", script: PackageResources._011_rules_sql),
         Migration(number: 12, name: "comments", script: PackageResources._012_comments_sql),
         Migration(number: 13, name: "retention_bound", script: PackageResources._013_retention_bound_sql),
+        Migration(number: 14, name: "rules_held", script: PackageResources._014_rules_held_sql),
     ]
 
     /// Makes what the first migration needs: the schema, unless an administrator has made it, and the list of

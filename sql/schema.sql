@@ -232,6 +232,8 @@ BEGIN
         COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0)
     INTO current, bytes
     FROM parley.room_value v WHERE v.room_no = room;
+    -- What a table checks at the end of a transaction would else run as the node, in nobody's time.
+    SET CONSTRAINTS ALL IMMEDIATE;
     inputs := ARRAY(
         SELECT ROW(c.change ->> 'clientId', c.change ->> 'userId', c.change -> 'message', c.change -> 'set')::parley.rule_input
         FROM (SELECT q.change::json AS change, q.ix FROM unnest(changes) WITH ORDINALITY q(change, ix)) c
@@ -286,6 +288,11 @@ BEGIN
     END LOOP;
     IF length_after > bytes_max THEN
         RAISE EXCEPTION USING ERRCODE = 'PY101', MESSAGE = 'too much for one row of the log';
+    END IF;
+    -- Unless it has put that off itself.
+    SET CONSTRAINTS ALL IMMEDIATE;
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format('%s forbade the transaction to write', function);
     END IF;
     -- What it publishes into its own room would stand before what it judges, at the same places.
     IF (SELECT r.last_seq <> at FROM parley.room r WHERE r.room_no = room) THEN
@@ -764,7 +771,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the name of a rule', left(name, 80)),
             HINT = 'A name has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ...';
     END IF;
-    SELECT p.oid, n.nspname AS schema, p.proname AS name, p.prosecdef AS is_definer, p.prokind, p.proretset AS is_set,
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, pg_get_userbyid(p.proowner) AS owner,
+        p.prosecdef AS is_definer, p.prokind, p.proretset AS is_set,
         p.oid::regprocedure::text AS shown, p.proargtypes::oid[] AS arguments, p.prorettype::oid AS result,
         EXISTS (SELECT FROM unnest(p.proconfig) c(setting) WHERE c.setting LIKE 'search_path=%') AS has_path
     INTO called
@@ -800,11 +808,11 @@ BEGIN
             HINT = format('GRANT USAGE ON SCHEMA %I TO %I; GRANT EXECUTE ON FUNCTION %s TO %I', called.schema, caller,
                 called.shown, caller);
     END IF;
-    INSERT INTO parley.rule AS r (name, function_schema, function_name, is_batch)
-    VALUES (name, called.schema, called.name, called.result = 'parley.ruling[]'::regtype)
+    INSERT INTO parley.rule AS r (name, function_schema, function_name, function_owner, is_batch)
+    VALUES (name, called.schema, called.name, called.owner, called.result = 'parley.ruling[]'::regtype)
     ON CONFLICT ON CONSTRAINT rule_name_is_unique DO UPDATE
     SET function_schema = EXCLUDED.function_schema, function_name = EXCLUDED.function_name,
-        is_batch = EXCLUDED.is_batch;
+        function_owner = EXCLUDED.function_owner, is_batch = EXCLUDED.is_batch;
 END
 $$;
 
@@ -905,6 +913,44 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.hold_room(room text) IS 'Takes the lock on the row of an open room until the transaction ends, and returns its room_no';
+
+CREATE TABLE parley.rule (
+    rule_no bigint NOT NULL,
+    name parley.public_id NOT NULL,
+    function_schema name NOT NULL,
+    function_name name NOT NULL,
+    is_batch boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    function_owner name NOT NULL
+);
+
+COMMENT ON TABLE parley.rule IS 'Rules that rooms can have. The function by its name: a column that refers to it would be in the way of pg_upgrade';
+
+COMMENT ON COLUMN parley.rule.rule_no IS 'What rooms refer to it by';
+
+COMMENT ON COLUMN parley.rule.name IS 'The name by which rooms are created with it';
+
+COMMENT ON COLUMN parley.rule.function_schema IS 'Where its function is';
+
+COMMENT ON COLUMN parley.rule.function_name IS 'Its function';
+
+COMMENT ON COLUMN parley.rule.is_batch IS 'The function judges many inputs in one call';
+
+COMMENT ON COLUMN parley.rule.created_at IS 'When it was made';
+
+COMMENT ON COLUMN parley.rule.function_owner IS 'Who owned the function when it was made the rule: whoever gives the rule is trusted, a later owner is not';
+
+CREATE FUNCTION parley.hold_rule(name text) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT r.rule_no
+    FROM parley.rule r
+   WHERE ((r.name)::text = hold_rule.name)
+  FOR KEY SHARE OF r;
+END;
+
+COMMENT ON FUNCTION parley.hold_rule(name text) IS 'For nodes: the number of a rule, which stays until the transaction ends; NULL when there is none of this name';
 
 CREATE TABLE parley.node (
     node_no bigint NOT NULL,
@@ -1013,15 +1059,19 @@ DECLARE
     length_before integer := 0;
     failure text;
 BEGIN
-    -- Looked at each time: its owner may have made something else of the function.
+    -- Looked at each time: its owner may have made something else of the function, or somebody else one of this name.
     SELECT r.name, format('%I.%I', r.function_schema, r.function_name), r.is_batch INTO name, function, is_batch
     FROM parley.rule r
     JOIN pg_namespace n ON n.nspname = r.function_schema
-    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = r.function_name AND p.prosecdef
-        AND p.prorettype = CASE WHEN r.is_batch THEN 'parley.ruling[]'::regtype ELSE 'parley.ruling'::regtype END
+    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = r.function_name AND p.prosecdef AND p.prokind = 'f'
+        AND pg_get_userbyid(p.proowner) = r.function_owner
+        AND NOT p.proretset AND p.prorettype =
+            CASE WHEN r.is_batch THEN 'parley.ruling[]'::regtype ELSE 'parley.ruling'::regtype END
+        AND p.proargtypes = parley.rule_arguments(r.is_batch)
     WHERE r.rule_no = rule;
     IF NOT FOUND THEN
-        RAISE WARNING 'the function of the rule of room % is gone, or does not run as its owner any more', room_id;
+        RAISE WARNING 'the function of the rule of room % is gone, has another owner, or does not run as its owner any '
+            'more: parley.create_rule gives the rule a function', room_id;
         verdicts := array_fill('x'::"char", ARRAY[cardinality(changes)]);
         texts := array_fill('the room''s rule is gone'::text, ARRAY[cardinality(changes)]);
         RETURN;
@@ -1632,7 +1682,7 @@ COMMENT ON FUNCTION parley.random_tag() IS 'For a row of the log, or a room: any
 
 CREATE FUNCTION parley.refuse(reason text) RETURNS parley.ruling
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ROW(COALESCE(reason, 'the room''s rule refuses this'::text), NULL::json, NULL::json)::parley.ruling;
+    RETURN ROW(COALESCE(NULLIF(reason, ''::text), 'the room''s rule refuses this'::text), NULL::json, NULL::json)::parley.ruling;
 
 COMMENT ON FUNCTION parley.refuse(reason text) IS 'For rules: the ruling that refuses an input; its sender is told the reason';
 
@@ -1706,6 +1756,8 @@ BEGIN
             SELECT p.oid::regprocedure AS name FROM pg_proc p
             WHERE p.pronamespace = 'parley'::regnamespace
                 AND (p.prosecdef OR p.prorettype = to_regtype('parley.ruling'))
+                -- Who makes rules is trusted as a node is: that is the owner's to give.
+                AND p.proname NOT IN ('create_rule', 'drop_rule', 'hold_rule')
         LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', thing.name, part.role);
         END LOOP;
@@ -1714,6 +1766,12 @@ END
 $$;
 
 COMMENT ON FUNCTION parley.renew_grants() IS 'For the owner: gives the roles of parley.granted_role their rights to all that there is. Migrations end with it';
+
+CREATE FUNCTION parley.rule_arguments(is_batch boolean) RETURNS oidvector
+    LANGUAGE sql STABLE
+    RETURN (concat_ws(' '::text, ('text'::regtype)::oid, ('jsonb'::regtype)::oid, (CASE WHEN is_batch THEN 'parley.rule_input[]'::regtype ELSE 'parley.rule_input'::regtype END)::oid))::oidvector;
+
+COMMENT ON FUNCTION parley.rule_arguments(is_batch boolean) IS 'The types of what a rule is given, as pg_proc has them';
 
 CREATE FUNCTION parley.set_retention(room text, messages bigint DEFAULT NULL::bigint, seconds bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2020,7 +2078,7 @@ COMMENT ON TABLE parley.granted_role IS 'Roles that have rights here, so that mi
 
 COMMENT ON COLUMN parley.granted_role.role IS 'The name of the role';
 
-COMMENT ON COLUMN parley.granted_role.kind IS 'node: all that a node needs. app: every function that runs as its owner, those that make rulings, and the views. read: the views';
+COMMENT ON COLUMN parley.granted_role.kind IS 'node: all that a node needs. app: every function that runs as its owner, except those that make and drop rules; those that make rulings; and the views. read: the views';
 
 CREATE TABLE parley.idempotency (
     room_no bigint NOT NULL,
@@ -2495,29 +2553,6 @@ COMMENT ON COLUMN parley.room_values.key IS 'The key';
 COMMENT ON COLUMN parley.room_values.value IS 'The value, byte by byte as it was sent';
 
 COMMENT ON COLUMN parley.room_values.seq IS 'Place of the change that wrote it last';
-
-CREATE TABLE parley.rule (
-    rule_no bigint NOT NULL,
-    name parley.public_id NOT NULL,
-    function_schema name NOT NULL,
-    function_name name NOT NULL,
-    is_batch boolean NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
-);
-
-COMMENT ON TABLE parley.rule IS 'Rules that rooms can have. The function by its name: a column that refers to it would be in the way of pg_upgrade';
-
-COMMENT ON COLUMN parley.rule.rule_no IS 'What rooms refer to it by';
-
-COMMENT ON COLUMN parley.rule.name IS 'The name by which rooms are created with it';
-
-COMMENT ON COLUMN parley.rule.function_schema IS 'Where its function is';
-
-COMMENT ON COLUMN parley.rule.function_name IS 'Its function';
-
-COMMENT ON COLUMN parley.rule.is_batch IS 'The function judges many inputs in one call';
-
-COMMENT ON COLUMN parley.rule.created_at IS 'When it was made';
 
 CREATE VIEW parley.rooms AS
  SELECT (r.room_id)::text AS room_id,

@@ -10,7 +10,7 @@ public import Logging
 /// that may block belongs on another connection than those that must not wait.
 public final class PostgresConnection: Sendable {
     private let role: String
-    private let settings: ConnectionSettings
+    let settings: ConnectionSettings
     private let inbox: Inbox
     private let status = ConnectionStatus()
     /// nil when the URL cannot be read.

@@ -60,8 +60,7 @@ extension PostgresRoomStore {
         sql: """
             INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds, rule_no)
             SELECT $1::text, $2::int4, $3::json, $4::int8, $5::int8, r.rule_no
-            FROM (SELECT) one
-            LEFT JOIN parley.rule r ON r.name = $6::text
+            FROM (SELECT CASE WHEN $6::text IS NOT NULL THEN parley.hold_rule($6::text) END AS rule_no) r
             WHERE $6::text IS NULL OR r.rule_no IS NOT NULL
             ON CONFLICT ON CONSTRAINT room_id_is_unique DO NOTHING
             RETURNING room_no

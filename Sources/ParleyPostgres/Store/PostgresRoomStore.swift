@@ -16,7 +16,7 @@ public final class PostgresRoomStore: RoomStore {
 
     /// For joins, leaves and whatever else is durable and not a batch.
     let registrar: PostgresConnection
-    private let writerConnection: PostgresConnection
+    let writerConnection: PostgresConnection
     private let readerConnection: PostgresConnection
     /// The node's life depends on it: nothing may be in its way.
     private let pulse: PostgresConnection
@@ -63,10 +63,12 @@ public final class PostgresRoomStore: RoomStore {
         let pulse = connection("heartbeat", lockTimeout: configuration.lockTimeout, durable: false)
         let detour = connection("detour", lockTimeout: configuration.lockTimeoutApart)
         let registration = NodeRegistration(connection: registrar, configuration: configuration, logger: logger)
-        func seat(_ kind: WriterKind, _ connection: PostgresConnection) -> WriterSeat {
+        func seat(
+            _ kind: WriterKind, _ connection: PostgresConnection, backendPatience: Duration = .seconds(2)
+        ) -> WriterSeat {
             WriterSeat(
                 kind: kind, connection: connection, registration: registration, configuration: configuration,
-                logger: logger)
+                backendPatience: backendPatience, logger: logger)
         }
         self.configuration = configuration
         self.logger = logger
@@ -85,7 +87,9 @@ public final class PostgresRoomStore: RoomStore {
                 seat: seat, isApart: isApart, slowRules: slowRules, configuration: configuration, logger: logger,
                 onRemoved: onRemoved)
         }
-        self.writer = logWriter(seat(.log, writer), isApart: false)
+        self.writer = logWriter(
+            // All rooms of the node wait for it, and nobody is blamed.
+            seat(.log, writer, backendPatience: .milliseconds(500)), isApart: false)
         self.writerApart = logWriter(seat(.apart, detour), isApart: true)
         let roster = seat(.roster, registrar)
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)

@@ -25,6 +25,9 @@ extension PostgresError {
     /// It took longer than `statement_timeout`, or somebody ended it.
     var isOverdue: Bool { sqlState == "57014" }
 
+    /// Class 25: the session is in a state in which nothing can be written, such as read-only. A new one is not.
+    var isAboutTheSession: Bool { sqlState?.hasPrefix("25") == true }
+
     /// Undone for the sake of another transaction: worth another try at once.
     var isConflict: Bool { sqlState == "40P01" || sqlState == "40001" }
 }

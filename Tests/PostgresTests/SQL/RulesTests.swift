@@ -306,7 +306,9 @@ struct RulesTests {
         }
     }
 
-    @Test("an application makes rules without rights on tables; a rule runs as its owner, called by the nodes' role")
+    @Test(
+        "an application makes rules only when the owner lets it, without rights on tables; a rule runs as its owner, called by the nodes' role"
+    )
     func rights() async throws {
         let mark = String(UInt32.random(in: .min ... .max), radix: 36)
         let (node, app) = ("node_\(mark)", "app_\(mark)")
@@ -332,6 +334,10 @@ struct RulesTests {
                 END $$;
                 """
             try await owner.run("CREATE TABLE shop.seen (name text); \(function)")
+            await owner.expectDenied("SELECT parley.create_rule('shop', 'shop.judge')")
+            await owner.expectDenied("SELECT parley.drop_rule('shop')")
+            try await database.run("GRANT EXECUTE ON FUNCTION parley.create_rule, parley.drop_rule TO \(app)")
+            try await database.run("SELECT parley.renew_grants()")
             let error = await #expect(throws: PostgresError.self) {
                 try await owner.query("SELECT parley.create_rule('shop', 'shop.judge')")
             }

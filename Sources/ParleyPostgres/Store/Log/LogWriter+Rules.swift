@@ -36,6 +36,39 @@ extension LogWriter {
 
     // MARK: Rules
 
+    /// The rules' code runs in this node's session, with a bound that holds even if it does not heed the server's.
+    func judge(
+        _ judgement: (Statement, [Parameter]), _ appends: [Append], in term: WriterSeat.Term, skipLocked: Bool
+    ) async throws(PostgresError) -> Rows {
+        let time = ruleTime(for: appends)
+        let prelude = JudgedStatement.prelude(appends, time: time, skipLocked: skipLocked)
+        let answers = try await seat.connection.execute(
+            prelude + [judgement] + seat.connection.settingsRestored,
+            timeout: min(configuration.requestTimeout, time + Self.ruleMargin), onlyGeneration: term.generation)
+        guard answers.count > prelude.count else { throw .connectionLost(reason: "an answer without a result") }
+        return answers[prelude.count]
+    }
+
+    /// What goes with the rules' own time: a lock on each room, the writing, the commit.
+    private static let ruleMargin = Duration.seconds(2)
+    /// A connection may be lost without anybody's fault; not so easily as often as this, one after another.
+    private static let ruleLossesMax = 2
+
+    /// The connection was lost, and nothing of the batch is written: whether it is to be tried again at all (nil).
+    func endAfterLoss(_ losses: Int, of appends: [Append]) async throws(StoreError) -> Effect? {
+        let isStuck: Bool
+        do throws(PostgresError) {
+            isStuck = try await seat.takeHoweverLong().endedOlderBackend
+        } catch {
+            throw .unavailable(reason: "\(error)")
+        }
+        if isStuck { return .overdue }
+        guard losses >= Self.ruleLossesMax else { return nil }
+        guard isApart else { return .overdue }
+        for append in appends { slowRules.add(append.room) }
+        throw .unavailable(reason: "the connection was lost \(losses) times while the room's rule was asked")
+    }
+
     /// A bounded number of rooms in each transaction, so that a rule that takes long holds few others up.
     func appendRuled(_ appends: [Append], waits: Bool) async throws(StoreError) -> [AppendOutcome] {
         var outcomes: [AppendOutcome] = []

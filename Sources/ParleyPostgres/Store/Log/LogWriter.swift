@@ -3,7 +3,7 @@ internal import ParleyCore
 
 /// Appends batches on one connection, one at a time, and knows of each what became of it.
 final class LogWriter: Sendable {
-    private let seat: WriterSeat
+    let seat: WriterSeat
     private let announcer: Announcer
     let configuration: StoreConfiguration
     let logger: Logger
@@ -18,12 +18,12 @@ final class LogWriter: Sendable {
     private static let readBackBackoff = Backoff(first: .milliseconds(100), max: .seconds(1))
 
     /// What one transaction did.
-    private enum Effect {
+    enum Effect {
         /// nil for rooms of which the transaction says nothing.
         case done([AppendOutcome?])
         /// A foreign transaction holds one of the rooms, or more than rooms.
         case lockedOut
-        /// Their rules took too long.
+        /// Their rules took too long, or nobody knows whether they did.
         case overdue
         case unfit(reason: String)
     }
@@ -134,7 +134,9 @@ final class LogWriter: Sendable {
 
     private func commit(_ appends: [Append], skipLocked: Bool) async throws(StoreError) -> Effect {
         let deadline = ContinuousClock.now + configuration.requestTimeout
+        let areRuled = appends.contains(where: \.isRuled)
         var attempts = 0
+        var losses = 0
         var registration: NodeRows?
         while true {
             attempts += 1
@@ -162,8 +164,9 @@ final class LogWriter: Sendable {
                 switch error {
                 case .server:
                     if error.isLockTimeout { return .lockedOut }
-                    if error.isOverdue, appends.contains(where: \.isRuled) { return .overdue }
+                    if error.isOverdue, areRuled { return .overdue }
                     if error.isAboutTheData { return .unfit(reason: "\(error)") }
+                    if error.isAboutTheSession { seat.connection.reconnect() }
                     guard error.isConflict, attempts < Self.attemptsMax else { throw .unavailable(reason: "\(error)") }
                 case .connectionLost:
                     seat.leave(term)
@@ -171,12 +174,15 @@ final class LogWriter: Sendable {
                         // Committed, and its chunk is not in the log any more.
                         return .done(skipLocked ? outcomes : outcomes.map { $0 ?? .appliedUnseen })
                     }
+                    losses += 1
+                    if areRuled, let end = try await endAfterLoss(losses, of: appends) { return end }
                 case .unavailable:
                     // It was not sent because the connection is another one now, or there is none.
                     guard seat.connection.generation != term.generation, attempts < Self.attemptsMax else {
                         throw .unavailable(reason: "\(error)")
                     }
                 case .timedOut, .closed, .cancelled, .fatal:
+                    if case .timedOut = error, areRuled, !isApart { return .overdue }
                     throw .unavailable(reason: "\(error)")
                 }
             }
@@ -197,12 +203,14 @@ final class LogWriter: Sendable {
                     appends, term: term, batch: batch, lease: configuration.lease, skipLocked: skipLocked,
                     valuesBytesMax: configuration.valuesBytesMax)
             )
-            let prelude =
-                appends.contains(where: \.isRuled)
-                ? JudgedStatement.prelude(appends, time: ruleTime(for: appends), skipLocked: skipLocked) : []
-            let answers = try await seat.connection.execute(
-                prelude + [judgement], timeout: configuration.requestTimeout, onlyGeneration: term.generation)
-            guard let rows = answers.last else { throw .connectionLost(reason: "an answer without a result") }
+            guard appends.contains(where: \.isRuled) else {
+                return JudgedStatement.outcomes(
+                    try await seat.connection.execute(
+                        judgement.0, judgement.1, timeout: configuration.requestTimeout,
+                        onlyGeneration: term.generation),
+                    of: appends)
+            }
+            let rows = try await judge(judgement, appends, in: term, skipLocked: skipLocked)
             noteSlowRules(JudgedStatement.ruleTimes(rows, of: appends))
             return JudgedStatement.outcomes(rows, of: appends)
         }

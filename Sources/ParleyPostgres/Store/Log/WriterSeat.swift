@@ -15,6 +15,8 @@ final class WriterSeat: Sendable {
         var epoch: Int64
         /// The newest batch that is known to be committed. The next one has the number after it.
         var lastBatch: Int64
+        /// The connection before this one was given up in the middle of a batch that its backend did not end by itself.
+        var endedOlderBackend = false
 
         func isTheSameTerm(as other: Term) -> Bool { node == other.node && epoch == other.epoch }
     }
@@ -23,22 +25,22 @@ final class WriterSeat: Sendable {
     private let kind: WriterKind
     private let registration: NodeRegistration
     private let configuration: StoreConfiguration
+    /// How long an older connection's backend may hold the row before it is ended.
+    private let backendPatience: Duration
     private let logger: Logger
     private let term = NIOLockedValueBox<Term?>(nil)
 
     /// Between attempts to take the row over.
     private static let backoff = Backoff(first: .milliseconds(20), max: .milliseconds(500))
-    /// How long an older connection's backend may hold the row before it is ended.
-    private static let backendPatience = Duration.seconds(2)
-
     init(
         kind: WriterKind, connection: PostgresConnection, registration: NodeRegistration,
-        configuration: StoreConfiguration, logger: Logger
+        configuration: StoreConfiguration, backendPatience: Duration = .seconds(2), logger: Logger
     ) {
         self.kind = kind
         self.connection = connection
         self.registration = registration
         self.configuration = configuration
+        self.backendPatience = backendPatience
         self.logger = logger
     }
 
@@ -50,19 +52,20 @@ final class WriterSeat: Sendable {
         var backoff = Self.backoff
         var generator = SystemRandomNumberGenerator()
         let start = ContinuousClock.now
+        var endedOlderBackend = false
         while true {
             if let term = valid { return term }
             let pause = backoff.next(using: &generator)
             do throws(PostgresError) {
-                return try await takeOver(until: deadline)
+                return try await takeOver(until: deadline, endedOlderBackend: endedOlderBackend)
             } catch {
                 switch error {
                 case .closed, .cancelled, .fatal: throw error
                 case .server, .unavailable, .connectionLost, .timedOut:
                     guard ContinuousClock.now + pause < deadline else { throw error }
                 }
-                if error.isLockTimeout, ContinuousClock.now - start > Self.backendPatience {
-                    await endOlderBackend()
+                if error.isLockTimeout, ContinuousClock.now - start > backendPatience, await endOlderBackend() {
+                    endedOlderBackend = true
                 }
             }
             try await wait(pause)
@@ -116,7 +119,9 @@ final class WriterSeat: Sendable {
         return term
     }
 
-    private func takeOver(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> Term {
+    private func takeOver(
+        until deadline: ContinuousClock.Instant, endedOlderBackend: Bool
+    ) async throws(PostgresError) -> Term {
         let timeLeft = max(.zero, deadline - .now)
         if connection.generation == nil { try await connection.waitUntilConnected(timeout: timeLeft) }
         guard let generation = connection.generation, let node = registration.current,
@@ -134,7 +139,8 @@ final class WriterSeat: Sendable {
             throw .unavailable(reason: "this node was declared dead and registers anew")
         }
         let new = Term(
-            writer: writer, node: node, generation: generation, epoch: row.int8(0), lastBatch: row.int8(1))
+            writer: writer, node: node, generation: generation, epoch: row.int8(0), lastBatch: row.int8(1),
+            endedOlderBackend: endedOlderBackend)
         // Another caller may have taken the row over meanwhile, and have a higher epoch.
         return term.withLockedValue { term in
             if let other = term, other.node == node, other.generation == generation, other.epoch > new.epoch {
@@ -145,13 +151,14 @@ final class WriterSeat: Sendable {
         }
     }
 
-    /// Whatever comes of it, the next attempt shows.
-    private func endOlderBackend() async {
-        guard let writer = registration.current?.writers[kind] else { return }
+    /// Whether there was one. Whatever comes of it, the next attempt shows.
+    private func endOlderBackend() async -> Bool {
+        guard let writer = registration.current?.writers[kind] else { return false }
         do throws(PostgresError) {
-            _ = try await connection.execute(Self.endOlderBackendStatement, [.int8(writer)])
+            return try await !connection.execute(Self.endOlderBackendStatement, [.int8(writer)]).isEmpty
         } catch {
             logger.debug("could not end an older connection's backend", metadata: ["error": "\(error)"])
+            return false
         }
     }
 
