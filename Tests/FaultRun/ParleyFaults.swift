@@ -29,12 +29,14 @@ struct ParleyFaults: AsyncParsableCommand {
     var feed = "notify"
     @Option(help: "Rooms.")
     var rooms = 20
+    @Option(help: "How many of the rooms have a rule, whose own notes are compared with the log.")
+    var ruledRooms = 5
     @Option(help: "Clients in each room.")
     var members = 4
 
     func validate() throws {
         guard faults >= 0, pace > 0, rate > 0, (1...20).contains(nodes), (1...1_000).contains(rooms),
-            (1...1_000).contains(members), ["notify", "poll"].contains(feed)
+            (1...1_000).contains(members), ruledRooms >= 0, ["notify", "poll"].contains(feed)
         else { throw ValidationError("an option is out of its range") }
     }
 
@@ -51,6 +53,7 @@ struct ParleyFaults: AsyncParsableCommand {
         run.nodes = nodes
         run.feed = feed
         run.rooms = rooms
+        run.ruledRooms = ruledRooms
         run.members = members
         Self.say("seed \(run.seed)")
         let report = try await run.run(progress: Self.say)

@@ -14,6 +14,7 @@ struct CheckerTests {
         var ann = SpeakerRecord(number: 0)
         var bob = SpeakerRecord(number: 1)
         var seen: [String]
+        var witnessed: [Witness.Testimony: Int]?
 
         init() {
             let texts = [
@@ -41,7 +42,8 @@ struct CheckerTests {
                 room.saw(try Change.all(in: text, from: Seq(index + 1), to: Seq(index + 1)), by: 0)
             }
             var checker = Checker()
-            checker.check(RoomLog(room: "r", lastSeq: lastSeq, rows: rows), seenBy: room, [ann, bob])
+            checker.check(
+                RoomLog(room: "r", lastSeq: lastSeq, rows: rows), seenBy: room, [ann, bob], witnessed: witnessed)
             return checker.violations
         }
     }
@@ -92,6 +94,36 @@ struct CheckerTests {
         var open = Case()
         open.bob.outcomes.append(.pending)
         #expect(try open.violations() == ["r, client 1 (bob): 3 was not settled, it is not there"])
+    }
+
+    @Test("a room with a rule: its notes are what the log has, and it refused what it had to, and nothing else")
+    func witnessed() throws {
+        func testimony(_ speaker: Int, _ number: Int) -> Witness.Testimony {
+            Witness.Testimony(speaker: speaker, number: number)
+        }
+        var ruled = Case()
+        ruled.witnessed = [testimony(0, 1): 1, testimony(0, 2): 1, testimony(1, 1): 1, testimony(1, 2): 1]
+        #expect(try ruled.violations() == [])
+        var twice = ruled
+        twice.witnessed?[testimony(1, 2)] = 2
+        #expect(try twice.violations() == ["r: the rule noted 2 of 1 2 times, it is at 4"])
+        var undone = ruled
+        undone.witnessed?[testimony(0, 3)] = 1
+        #expect(try undone.violations() == ["r: the rule noted 3 of 0 1 times, it is not there"])
+        var unasked = ruled
+        unasked.witnessed?[testimony(0, 1)] = nil
+        #expect(try unasked.violations() == ["r at 1: 1 of 0, of which the rule has noted nothing"])
+
+        var refused = ruled
+        refused.bob.outcomes += [.refused("unlucky"), .refused("unlucky")]
+        #expect(try refused.violations() == ["r, client 1 (bob): 3 was refused for no reason: unlucky"])
+        var lenient = refused
+        let unlucky = Case.change("bob", 4, speaker: 1, number: 4)
+        lenient.rows.append(RoomLog.Row(first: 5, last: 5, body: unlucky))
+        lenient.seen.append(unlucky)
+        (lenient.lastSeq, lenient.ann.end, lenient.bob.end) = (5, 5, 5)
+        lenient.bob.outcomes = [.durable(2), .durable(4), .durable(5), .durable(5)]
+        #expect(try lenient.violations().contains("r at 5: 4 of 1, which the rule refuses"))
     }
 
     @Test("overtaken, invented, in another's name")

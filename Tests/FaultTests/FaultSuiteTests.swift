@@ -15,6 +15,7 @@ struct FaultSuiteTests {
         var run = FaultRun(executable: Self.parley, folder: folder, seed: seed)
         run.rate = 400
         run.rooms = 12
+        run.ruledRooms = 3
         print("faults: seed \(seed); PARLEY_FAULTS_SEED replays the plan")
         var report = try await run.run { _ in }
         if !report.violations.isEmpty { report.evidence = try keep(folder) }

@@ -11,7 +11,11 @@ public struct Checker: Sendable {
 
     public init() {}
 
-    public mutating func check(_ log: RoomLog, seenBy room: RoomRecord, _ speakers: [SpeakerRecord]) {
+    /// - Parameter witnessed: what the room's rule noted, and how often; nil for a room without one.
+    public mutating func check(
+        _ log: RoomLog, seenBy room: RoomRecord, _ speakers: [SpeakerRecord],
+        witnessed: [Witness.Testimony: Int]? = nil
+    ) {
         var digests: [Int] = []
         var places: [String: [Seq]] = [:]
         var changes: [Change] = []
@@ -62,7 +66,10 @@ public struct Checker: Sendable {
         for (key, seqs) in places where seqs.count > 1 {
             tell("\(log.room): client and id \(key) were applied \(seqs.count) times, at \(seqs)")
         }
-        for speaker in speakers { check(speaker, said[speaker.number]?.at ?? [:], log) }
+        for speaker in speakers {
+            check(speaker, said[speaker.number]?.at ?? [:], log, isRuled: witnessed != nil)
+        }
+        if let witnessed { check(witnessed, log, said.mapValues(\.at)) }
         violations += room.differences
         for (index, digest) in room.digests.enumerated() {
             guard let digest else { continue }
@@ -78,7 +85,30 @@ public struct Checker: Sendable {
         }
     }
 
-    private mutating func check(_ speaker: SpeakerRecord, _ said: [Int: Seq], _ log: RoomLog) {
+    private mutating func check(
+        _ witnessed: [Witness.Testimony: Int], _ log: RoomLog, _ said: [Int: [Int: Seq]]
+    ) {
+        for (testimony, count) in witnessed {
+            let place = said[testimony.speaker]?[testimony.number]
+            guard count != 1 || place == nil else { continue }
+            let found = place.map { "at \($0)" } ?? "not there"
+            tell(
+                "\(log.room): the rule noted \(testimony.number) of \(testimony.speaker) \(count) times, it is \(found)"
+            )
+        }
+        for (speaker, places) in said {
+            for (number, place) in places {
+                let testimony = Witness.Testimony(speaker: speaker, number: number)
+                if Witness.isUnlucky(testimony) {
+                    tell("\(log.room) at \(place): \(number) of \(speaker), which the rule refuses")
+                } else if witnessed[testimony] == nil {
+                    tell("\(log.room) at \(place): \(number) of \(speaker), of which the rule has noted nothing")
+                }
+            }
+        }
+    }
+
+    private mutating func check(_ speaker: SpeakerRecord, _ said: [Int: Seq], _ log: RoomLog, isRuled: Bool) {
         let who = "\(log.room), client \(speaker.number) (\(speaker.clientIDs.joined(separator: ", ")))"
         for violation in speaker.violations { tell("\(who): \(violation)") }
         for (index, outcome) in speaker.outcomes.enumerated() {
@@ -92,6 +122,9 @@ public struct Checker: Sendable {
                 tell("\(who): told that \(number) is not applied (\(reason)), it is at \(place)")
             case (.pending, let place):
                 tell("\(who): \(number) was not settled, it is \(place.map { "at \($0)" } ?? "not there")")
+            case (.refused, nil)
+            where isRuled && Witness.isUnlucky(Witness.Testimony(speaker: speaker.number, number: number)):
+                break
             case (.refused(let reason), nil):
                 tell("\(who): \(number) was refused for no reason: \(reason)")
             case (.unknown, _):

@@ -47,6 +47,7 @@ public final class FaultCluster: Sendable {
             databaseLinks.append(databaseLink)
             clientLinks.append(try await FaultyLink.open(to: Int(node.port), loop: loop))
         }
+        try await postgres.query(Witness.setUp, database: database)
         return FaultCluster(postgres: postgres, nodes: nodes, clientLinks: clientLinks, databaseLinks: databaseLinks)
     }
 

@@ -22,6 +22,8 @@ public struct FaultRun: Sendable {
     /// them.
     public var feed = "notify"
     public var rooms = 20
+    /// How many of them have a rule.
+    public var ruledRooms = 5
     /// Of each room.
     public var members = 4
     public var eventLoops = 1
@@ -76,7 +78,7 @@ public struct FaultRun: Sendable {
 
     private func assemble(_ cluster: FaultCluster, _ group: MultiThreadedEventLoopGroup) async throws -> [Speaker] {
         let addresses = cluster.addresses
-        let records = (0..<rooms).map { RoomRecord(id: "room-\($0)") }
+        let records = (0..<rooms).map { RoomRecord(id: "room-\($0)", isRuled: $0 < ruledRooms) }
         let speakers = (0..<rooms * members).map { number in
             // Each begins at another node; so members of a room are on all of them.
             let first = (number % rooms + number / rooms) % addresses.count
@@ -151,6 +153,8 @@ public struct FaultRun: Sendable {
     ) async throws {
         let logs = try await RoomLog.readAll(
             from: cluster.postgres, database: FaultCluster.database, folder: folder)
+        let witness = try await Witness.read(
+            from: cluster.postgres, database: FaultCluster.database, folder: folder)
         var checker = Checker()
         for misdeed in await inflictor.misdeeds { checker.tell(misdeed) }
         let written = speakers.map { (room: $0.room, record: $0.written) }
@@ -162,7 +166,9 @@ public struct FaultRun: Sendable {
                 checker.tell("\(log.room): nobody made it")
                 continue
             }
-            checker.check(log, seenBy: room, members.map(\.record))
+            checker.check(
+                log, seenBy: room, members.map(\.record),
+                witnessed: room.isRuled ? witness.counts[log.room, default: [:]] : nil)
             rosterChecker.check(log.room, members: rosters[log.room] ?? [], members.map(\.record))
         }
         for violation in rosterChecker.violations { checker.tell(violation) }

@@ -15,9 +15,14 @@ public final class RoomRecord: Sendable {
     }
 
     public let id: String
+    /// It has the rule of `Witness`.
+    public let isRuled: Bool
     private let state = NIOLockedValueBox(State())
 
-    public init(id: String) { self.id = id }
+    public init(id: String, isRuled: Bool = false) {
+        self.id = id
+        self.isRuled = isRuled
+    }
 
     public func saw(_ changes: [Change], by speaker: Int) {
         state.withLockedValue { state in

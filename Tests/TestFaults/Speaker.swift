@@ -30,7 +30,7 @@ final class Speaker: Sendable {
     }
 
     func join() async throws {
-        _ = try await client.create(room.id)
+        _ = try await client.create(room.id, rule: room.isRuled ? Witness.rule : nil)
         let joined = try await client.join(room.id, recent: 0) { [weak self] in self?.take($0) }
         seat.withLockedValue { $0 = joined }
     }
