@@ -132,7 +132,7 @@ let package = Package(
             name: "ParleyGatewayTests",
             dependencies: [
                 "TestRandom",
-                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "CZlib", nio, nioPosix, nioHTTP,
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "ParleyWebSocket", "CZlib", nio, nioPosix, nioHTTP,
                 nioEmbedded, nioLocks, httpTypes, logging, crypto,
             ], swiftSettings: strict),
         .testTarget(

@@ -22,16 +22,17 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
     /// Before it is looked again whether all is settled.
     private static let drainPause = TimeAmount.milliseconds(10)
 
+    /// Seconds after which a client is told to try again; random, so that not all come at once.
+    private static let pauseWhenFull = 2...10
+    /// A client that has not read its new token by then has lost the socket long ago.
+    private static let youth = Duration.seconds(30)
+
     let id: SessionDirectory.SocketID
     private let gateway: Gateway
     private let credentials: SocketCredentials
     private var socket: WebSocket?
     private var phase = Phase.connecting(nil, waiting: [], bytes: 0)
     /// When the client's request was here, also if this process was paused then.
-    /// Seconds after which a client is told to try again; random, so that not all come at once.
-    private static let pauseWhenFull = 2...10
-    /// A client that has not read its new token by then has lost the socket long ago.
-    private static let youth = Duration.seconds(30)
     private var openedAt = ContinuousClock.now
     private var isReadingPaused = false
     private var isDraining = false
@@ -102,8 +103,10 @@ final class ClientSocket: WebSocketDelegate, FrameSink {
 
     func closed(_ end: WebSocketEnd) {
         if let socket { gateway.remove(self, on: socket.eventLoop) }
-        guard let session = phase.session else { return }
+        let identity = phase.session
+        // Also before it is known whose session it is: that is not looked for any more then.
         let had = cease()
+        guard let session = identity else { return }
         // Closed by the client on purpose: it does not come back.
         let isOver = end.peerCode == .normal && end.startedBy == .peer
         let now = NIODeadline.now()
