@@ -11,7 +11,7 @@ public struct LogRead: Sendable, Equatable {
     public var room: RoomNumber
     /// Gapless, the first begins at or before `after + 1` unless that is no longer retained.
     public var runs: [Run]
-    /// There is more after the last run: read again from there.
+    /// There may be more after the last run than this read brings: read again from there.
     public var more: Bool
 
     public init(room: RoomNumber, runs: [Run], more: Bool) {

@@ -33,9 +33,12 @@ struct Pursuit {
 
     /// The read is over, and the room stands at `end`. What was announced before it began and is not there never was, or
     /// is lost; a hint that came meanwhile may be ahead of what the read saw.
-    mutating func readEnded(at end: Int64, foundSomething: Bool) {
+    ///
+    /// - Parameter hasMore: it did not bring all that there was, and another one is due.
+    mutating func readEnded(at end: Int64, foundSomething: Bool, hasMore: Bool = false) {
         guard let meanwhile else { return }
         self.meanwhile = nil
+        if hasMore { isDoubtful = true }
         if !foundSomething { announced = max(meanwhile, end) }
     }
 }

@@ -59,7 +59,7 @@ final class RoomHome {
             flushed = start
         }
         for run in read.runs { pending.append(contentsOf: machine.received(run)) }
-        machine.readEnded(foundSomething: true)
+        machine.readEnded(foundSomething: true, hasMore: read.more)
         return !isHole
     }
 

@@ -55,8 +55,8 @@ package struct RoomMachine {
     package mutating func startRead() -> Seq? { pursuit.startRead(from: end.seq) ? end.seq : nil }
 
     /// The read is over, and what it found was received.
-    package mutating func readEnded(foundSomething: Bool) {
-        pursuit.readEnded(at: end.seq, foundSomething: foundSomething)
+    package mutating func readEnded(foundSomething: Bool, hasMore: Bool = false) {
+        pursuit.readEnded(at: end.seq, foundSomething: foundSomething, hasMore: hasMore)
     }
 
     /// The log no longer holds what comes after `end`: go on from the oldest that it does hold.
