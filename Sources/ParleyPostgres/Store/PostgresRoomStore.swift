@@ -180,13 +180,7 @@ public final class PostgresRoomStore: RoomStore {
 
     public func append(_ appends: [Append]) async throws(StoreError) -> [AppendOutcome] {
         let outcomes = try await writer.append(appends)
-        for (append, outcome) in zip(appends, outcomes) {
-            switch outcome {
-            case .applied(let base): marksKeeper.applied(append.count, to: append.room, after: base)
-            case .judged(let base, let verdicts): marksKeeper.applied(verdicts.count, to: append.room, after: base)
-            case .appliedUnseen, .moved, .locked, .gone, .invalid: break
-            }
-        }
+        for (append, outcome) in zip(appends, outcomes) { note(outcome, of: append) }
         return outcomes
     }
 
@@ -195,8 +189,17 @@ public final class PostgresRoomStore: RoomStore {
         guard let outcome = try await writerApart.append([append], waits: waits).first else {
             throw .unavailable(reason: "no outcome")
         }
-        if case .applied(let base) = outcome { marksKeeper.applied(append.count, to: append.room, after: base) }
+        note(outcome, of: append)
         return outcome
+    }
+
+    private func note(_ outcome: AppendOutcome, of append: Append) {
+        switch outcome {
+        case .applied(let base): marksKeeper.applied(append.count, to: append.room, after: base)
+        case .judged(let base, let verdicts):
+            marksKeeper.applied(verdicts.count(where: \.isAccepted), to: append.room, after: base)
+        case .appliedUnseen, .moved, .locked, .gone, .invalid: break
+        }
     }
 
     // MARK: Members
