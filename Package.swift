@@ -132,7 +132,8 @@ let package = Package(
             name: "ParleyGatewayTests",
             dependencies: [
                 "TestRandom",
-                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "ParleyWebSocket", "CZlib", nio, nioPosix, nioHTTP,
+                "ParleyGateway", "ParleyHub", "ParleyMemory", "ParleyCore", "ParleyWebSocket", "CZlib", nio, nioPosix,
+                nioHTTP,
                 nioEmbedded, nioLocks, httpTypes, logging, crypto,
             ], swiftSettings: strict),
         .testTarget(

@@ -40,7 +40,9 @@ public struct StoreConfiguration: Sendable {
     /// How long a batch waits for a room that a foreign transaction holds. Well under the server's
     /// `deadlock_timeout` (1 s), whose check would end one of the two at random.
     public var lockTimeout: Duration = .milliseconds(200)
-    /// The same for `appendApart`, which holds nobody else up.
+    /// And where the server is so quick that a batch of another node never holds one so long: see `LockPatience`.
+    public var lockTimeoutMin: Duration = .milliseconds(50)
+    /// The same for `appendApart`, where only those wait that are written apart too.
     public var lockTimeoutApart: Duration = .milliseconds(900)
     /// Tell other nodes of each batch by NOTIFY. Off when they poll.
     public var announce = true

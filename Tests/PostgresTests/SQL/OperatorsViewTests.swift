@@ -77,7 +77,8 @@ struct OperatorsViewTests {
     @Test("a node's lag is how long the oldest of its writing transactions has been running")
     func lag() async throws {
         try await ScratchDatabase.use { database in
-            try await database.withStore(adjust: { $0.lockTimeout = .seconds(5) }) { store in
+            try await database.withStore(adjust: { ($0.lockTimeoutMin, $0.lockTimeout) = (.seconds(5), .seconds(5)) }) {
+                store in
                 let room = try await store.makeRoom("tea")
                 try await database.holding("SELECT 1 FROM parley.room FOR UPDATE") {
                     let writing = Task { try await store.add(["1"], to: room) }

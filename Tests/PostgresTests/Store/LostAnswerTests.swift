@@ -78,7 +78,9 @@ struct LostAnswerTests {
     func stillWaiting() async throws {
         try await ScratchDatabase.use { database in
             let (relay, relayed) = try await database.relayed()
-            try await relayed.withStore("n1", adjust: { $0.lockTimeout = .seconds(20) }) { store in
+            try await relayed.withStore(
+                "n1", adjust: { ($0.lockTimeoutMin, $0.lockTimeout) = (.seconds(20), .seconds(20)) }
+            ) { store in
                 let rooms = try await prepare(store, database)
                 let answer = try await database.holding("SELECT 1 FROM parley.room WHERE room_id = 'r1' FOR UPDATE") {
                     let task = Task { try await store.append(batch(rooms)) }

@@ -29,6 +29,7 @@ extension LogWriter {
                 outcomes.merge(zip(appends.map(\.room), try await append(appends))) { $1 }
             } catch {
                 guard !outcomes.isEmpty else { throw error }
+                logger.warning("a part of a batch is left for later", metadata: ["error": "\(error)"])
             }
         }
         return appends.map { outcomes[$0.room] ?? .locked }
@@ -37,14 +38,18 @@ extension LogWriter {
     // MARK: Rules
 
     /// The rules' code runs in this node's session, with a bound that holds even if it does not heed the server's.
-    func judge(
-        _ judgement: (Statement, [Parameter]), _ appends: [Append], in term: WriterSeat.Term, skipLocked: Bool
+    func executeRuled(
+        _ appends: [Append], _ parameters: [Parameter], in term: WriterSeat.Term, skipLocked: Bool
     ) async throws(PostgresError) -> Rows {
         let time = ruleTime(for: appends)
-        let prelude = JudgedStatement.prelude(appends, time: time, skipLocked: skipLocked)
+        let change = lockWait.change(in: term.generation)
+        let prelude = change.steps + JudgedStatement.prelude(appends, time: time, skipLocked: skipLocked)
+        let start = ContinuousClock.now
         let answers = try await seat.connection.execute(
-            prelude + [judgement] + seat.connection.settingsRestored,
+            prelude + [(JudgedStatement.statement, parameters)] + seat.connection.settingsRestored,
             timeout: min(configuration.requestTimeout, time + Self.ruleMargin), onlyGeneration: term.generation)
+        lockWait.committed(change, after: .now - start)
+        lockWait.restored()
         guard answers.count > prelude.count else { throw .connectionLost(reason: "an answer without a result") }
         return answers[prelude.count]
     }
@@ -54,8 +59,8 @@ extension LogWriter {
     /// A connection may be lost without anybody's fault; not so easily as often as this, one after another.
     private static let ruleLossesMax = 2
 
-    /// The connection was lost, and nothing of the batch is written: whether it is to be tried again at all (nil).
-    func endAfterLoss(_ losses: Int, of appends: [Append]) async throws(StoreError) -> Effect? {
+    /// The connection was lost with rules under way, and nothing of the batch is written. nil when it is to be tried again.
+    func endAfterLoss(_ losses: Int, of appends: [Append]) async throws(StoreError) -> CommitResult? {
         let isStuck: Bool
         do throws(PostgresError) {
             isStuck = try await seat.takeHoweverLong().endedOlderBackend
@@ -78,6 +83,7 @@ extension LogWriter {
                 outcomes += try await appendAlike(part, waits: waits)
             } catch {
                 guard !outcomes.isEmpty else { throw error }
+                logger.warning("a part of a batch is left for later", metadata: ["error": "\(error)"])
                 return outcomes + appends[outcomes.count...].map { _ in .locked }
             }
         }
