@@ -32,6 +32,6 @@ public struct RoomState: Sendable, Equatable {
     public var versions: ByteBuffer?
     /// It does not continue what the client had.
     public var isReset: Bool
-    /// What the client had is no part of the room's history any more.
+    /// What the client had is no part of the room's log any more.
     public var isDiverged: Bool
 }

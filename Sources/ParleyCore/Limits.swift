@@ -21,7 +21,7 @@ public struct Limits: Sendable, Equatable {
 
     public init() {}
 
-    /// What `join` sends when it does not say how much it wants, or wants what is not in this history any more.
+    /// What `join` sends when it does not say how much it wants, or wants what the log does not have.
     public static let recentDefault = 50
     /// The highest `id` of a request: what a double holds exactly.
     public static let requestIDMax: Int64 = (1 << 53) - 1

@@ -1,4 +1,4 @@
-/// A place in one history of a room: a `seq` together with the random tag that its writer gave the chunk.
+/// A place in a room's log: a `seq` together with the random tag that its writer gave the chunk.
 ///
 /// When the database has lost its tail and given the same `seq` to other content, the tag tells the two apart.
 /// Place 0 carries the tag of the room itself, so that a room made anew under an old id is told apart too.
@@ -32,7 +32,7 @@ public struct Position: Hashable, Sendable, CustomStringConvertible {
 /// Random, chosen by the writing node for each chunk. Signed because PostgreSQL has no other 32-bit integer.
 public typealias Tag = Int32
 
-/// What a client names as the place up to which it knows a room: proof of a history, or just a number.
+/// What a client names as the place up to which it knows a room: proof of what it has seen, or just a number.
 public enum ResumePoint: Hashable, Sendable {
     case position(Position)
     case seq(Seq)

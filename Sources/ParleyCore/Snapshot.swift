@@ -2,7 +2,7 @@ public struct SnapshotRequest: Sendable {
     public enum Want: Sendable, Equatable {
         /// The newest so many changes.
         case recent(Int)
-        /// Everything after this place; if it is not in this history any more: the newest `Limits.recentDefault`.
+        /// Everything after this place; if the log does not have it: the newest `Limits.recentDefault`.
         case after(ResumePoint)
     }
     public var room: RoomNumber
@@ -23,7 +23,7 @@ public struct Snapshot: Sendable, Equatable {
         case continues
         /// They do not: that place is no longer retained.
         case reset
-        /// They do not: that place belongs to another history.
+        /// They do not: that place was never in this log, but in one that a failover cut short, or in another room's.
         case diverged
     }
     /// The room's newest place.

@@ -68,8 +68,8 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// The database goes on with another history: all rooms are compared with it.
-    package func historyChanged() {
+    /// The database goes on with another timeline: all rooms are compared with it.
+    package func timelineChanged() {
         Task {
             await onEverySocket { $0.suspendRooms() }
             hub.beginAnew()

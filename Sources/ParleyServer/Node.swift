@@ -36,7 +36,7 @@ public enum Node {
             hub.giveUpAll()
             gateway.endSockets()
         }
-        storage.onHistoryChange { gateway.historyChanged() }
+        storage.onTimelineChange { gateway.timelineChanged() }
         let application = application(configuration, gateway: gateway, storage: storage, observation, group, logger)
 
         let services = ServiceGroup(

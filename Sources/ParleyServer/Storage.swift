@@ -14,8 +14,8 @@ struct Storage: Sendable {
     let isReachable: @Sendable () -> Bool
     /// Sets who is told when other nodes have declared this one dead.
     let onDeath: @Sendable (@escaping @Sendable () -> Void) -> Void
-    /// Sets who is told when the database goes on with another history.
-    let onHistoryChange: @Sendable (@escaping @Sendable () -> Void) -> Void
+    /// Sets who is told when the database goes on with another timeline.
+    let onTimelineChange: @Sendable (@escaping @Sendable () -> Void) -> Void
     /// What the configuration says, and the database.
     let limits: Limits
     /// nil when there is no database.
@@ -31,7 +31,7 @@ struct Storage: Sendable {
         case .memory:
             return Storage(
                 store: MemoryRoomStore(), feed: MemoryFeed(), isReachable: { true }, onDeath: { _ in },
-                onHistoryChange: { _ in }, limits: configuration.limits, observation: nil, close: {},
+                onTimelineChange: { _ in }, limits: configuration.limits, observation: nil, close: {},
                 localRooms: LocalRooms())
         case .postgres:
             do throws(SchemaError) {
@@ -78,7 +78,7 @@ struct Storage: Sendable {
             }
         return Storage(
             store: store, feed: feed, isReachable: { store.isReachable }, onDeath: { store.onDeath($0) },
-            onHistoryChange: { store.onHistoryChange($0) }, limits: limits, observation: observation,
+            onTimelineChange: { store.onTimelineChange($0) }, limits: limits, observation: observation,
             close: { await store.close() }, localRooms: localRooms)
     }
 

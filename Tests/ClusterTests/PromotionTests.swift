@@ -8,7 +8,7 @@ import Testing
 struct PromotionTests {
     private static let patience = Duration.seconds(40)
 
-    @Test("a lost tail: every client is told that the history is another one, and all go on with what is left")
+    @Test("a lost tail: every client is told that what it saw is gone, and all go on with what is left")
     func lostTail() async throws {
         let primary = try TestPostgres.makeServer()
         _ = try await primary.start()

@@ -89,7 +89,7 @@ struct MemoryRoomStoreTests {
         #expect(read.runs.first?.from == 7)
     }
 
-    @Test("a place that is no longer kept is answered by a reset, unless its tag is of another history")
+    @Test("a place that is no longer kept is answered by a reset, unless its tag is of another timeline")
     func reset() async throws {
         var room = try await StoreRoom(MemoryRoomStore(), retainMessages: 5)
         let start = try await room.snapshot(.recent(0)).head

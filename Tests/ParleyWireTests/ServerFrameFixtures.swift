@@ -84,7 +84,7 @@ struct ServerFrameFixtures {
                 count: 2_500, clients: nil, marks: marks, snapshot(newest, end: end), withValues: false),
             "join, the reply that resets": joinReply(
                 count: 2_500, clients: nil, marks: marks, snapshot(newest, end: end, continuity: .reset)),
-            "join, the reply of another history": joinReply(
+            "join, the reply of another timeline": joinReply(
                 count: 1, clients: nil, snapshot([], end: Position(seq: 0, tag: -1), continuity: .diverged)),
             "join, a fresh copy for one who is too far behind": ServerFrame.resetJoin(
                 roomID: room, count: 2, clients: [annMember, bobMember],

@@ -83,7 +83,7 @@ final class Speaker: Sendable {
             case .reset(let state):
                 room.saw(state.changes, by: number)
                 record.moments.append((.now, .reset(from: state.from, isDiverged: state.isDiverged)))
-                if state.isDiverged { record.violations.append("told that the room's history is another one") }
+                if state.isDiverged { record.violations.append("told that the log it had seen is not this one") }
                 record.saw(state.changes, upTo: state.to, restarts: true)
             case .members(let news): record.saw(news, at: .now)
             case .ended(.clientClosed): break

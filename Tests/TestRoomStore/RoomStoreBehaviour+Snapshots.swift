@@ -80,7 +80,7 @@ extension RoomStoreBehaviour {
             #expect(seen == 20)
             #expect(pages > 2)
         },
-        RoomStoreBehaviour("a place of another history is told apart by its tag, or by lying beyond the newest") {
+        RoomStoreBehaviour("a place of another timeline is told apart by its tag, or by lying beyond the newest") {
             store in
             var room = try await StoreRoom(store)
             let start = try await room.snapshot(.recent(0)).head

@@ -3,8 +3,8 @@ import ParleyCore
 import ParleyHub
 import ParleyWire
 
-/// Taking up the rooms again after the database has gone on with another history. The client notices nothing, unless
-/// what it was told of a room is not in that history: then it gets a fresh copy with `diverged`.
+/// Taking up the rooms again after the database has gone on with another timeline. The client notices nothing, unless
+/// what it was told of a room is not there: then it gets a fresh copy with `diverged`.
 extension Session {
     /// Before a room is asked for again that could not be read.
     private static let rejoinBackoff = Backoff(first: .milliseconds(500), max: .seconds(4))

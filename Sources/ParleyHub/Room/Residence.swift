@@ -16,7 +16,7 @@ final class Residence {
         var waiting: [CheckedContinuation<Result<Void, StoreError>, Never>] = []
     }
 
-    /// Places of a history with their tags.
+    /// Places that were broadcast on the former timeline, with their tags.
     struct FormerPlaces {
         var flushed: Position
         var recent: [(range: ClosedRange<Seq>, tag: Tag)]
@@ -42,7 +42,7 @@ final class Residence {
     }
 
     var state: State
-    /// What had been broadcast last when the database went on with another history.
+    /// What had been broadcast last when the database went on with another timeline.
     var former: FormerPlaces?
     /// For each loop, how many subscriptions it has in the room or is about to have. At zero the home ends.
     var interest: [Int]

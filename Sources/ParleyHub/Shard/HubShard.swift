@@ -78,7 +78,7 @@ package final class HubShard {
         catchUp(subscription)
     }
 
-    /// The member is enrolled in another history, where claims count anew.
+    /// The member is enrolled on another timeline, where claims count anew.
     package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) {
         subscription.claim = enrolled.claim
         subscription.isRuled = enrolled.isRuled

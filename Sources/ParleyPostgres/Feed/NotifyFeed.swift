@@ -33,7 +33,7 @@ public struct NotifyFeed: ChangeFeed {
             url: store.configuration.listenURL ?? store.configuration.url, channel: Announcement.channel,
             settings: store.configuration.connection, logger: store.logger, observer: observer,
             greeting: { [store] greeter throws(PostgresError) in
-                try store.history.check(greeter, role: NotificationLoop.role)
+                try store.timeline.check(greeter, role: NotificationLoop.role)
             },
             onListening: {
                 ear.listening()
@@ -57,7 +57,7 @@ public struct NotifyFeed: ChangeFeed {
                 if !announcement.ended.isEmpty { sink(.ended(announcement.ended)) }
             })
         listener.withLockedValue { $0 = connection }
-        store.history.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
+        store.timeline.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
         store.onRemoved { sink(.ended($0)) }
         store.reaper.onCleared { if !$0.isEmpty { sink(.pointers($0)) } }
         connection.start()

@@ -33,9 +33,9 @@ public final class PostgresRoomStore: RoomStore {
     let reaper: Reaper
     let pruner: Pruner
     let marksKeeper: MarksKeeper
-    let history: ServerHistory
-    private let historyWatcher: NIOLockedValueBox<@Sendable () -> Void>
-    private let historyChanges: AsyncStream<Void>
+    let timeline: ServerTimeline
+    private let timelineWatcher: NIOLockedValueBox<@Sendable () -> Void>
+    private let timelineChanges: AsyncStream<Void>
     private let removals: NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>
     private let upkeep = NIOLockedValueBox<[Task<Void, Never>]>([])
 
@@ -44,17 +44,17 @@ public final class PostgresRoomStore: RoomStore {
         configuration: StoreConfiguration, logger: Logger, observer: (any ConnectionObserver)? = nil
     ) {
         let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let history = ServerHistory { change.yield() }
-        self.history = history
-        self.historyChanges = changes
-        self.historyWatcher = NIOLockedValueBox({})
+        let timeline = ServerTimeline { change.yield() }
+        self.timeline = timeline
+        self.timelineChanges = changes
+        self.timelineWatcher = NIOLockedValueBox({})
         func connection(_ role: String, lockTimeout: Duration, durable: Bool = true) -> PostgresConnection {
             let connection = PostgresConnection(
                 role: role, url: configuration.url,
                 settings: configuration.connectionSettings(lockTimeout: lockTimeout, durable: durable),
                 logger: logger, observer: observer
-            ) { greeter throws(PostgresError) in try history.check(greeter, role: role) }
-            history.follow(role) { [weak connection] in connection?.reconnect() }
+            ) { greeter throws(PostgresError) in try timeline.check(greeter, role: role) }
+            timeline.follow(role) { [weak connection] in connection?.reconnect() }
             return connection
         }
         let registrar = connection("registrar", lockTimeout: configuration.lockTimeout)
@@ -120,27 +120,27 @@ public final class PostgresRoomStore: RoomStore {
         let tasks = [
             Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() },
             Task { [pruner] in await pruner.run() }, Task { [marksKeeper] in await marksKeeper.run() },
-            Task { await followHistory() },
+            Task { await followTimeline() },
         ]
         upkeep.withLockedValue { $0 = tasks }
     }
 
     /// A promoted or restored server may lack what was committed last, and give its numbers again: no older connection
     /// is used any more, nor anything that this process knows by number.
-    private func followHistory() async {
-        for await _ in historyChanges {
-            logger.warning("the database goes on with another history: a standby was promoted, or a backup restored")
-            history.reconnectOutdated()
+    private func followTimeline() async {
+        for await _ in timelineChanges {
+            logger.warning("the database goes on with another timeline: a standby was promoted, or a backup restored")
+            timeline.reconnectOutdated()
             await registration.startAnew()
             guard !Task.isCancelled else { return }
-            historyWatcher.withLockedValue { $0 }()
+            timelineWatcher.withLockedValue { $0 }()
         }
     }
 
-    /// `watcher` is told each time that the database turns out to have another history than before, when this node is
+    /// `watcher` is told each time that the database turns out to be on another timeline than before, when this node is
     /// registered there: what is known of any room has to be compared with it.
-    public func onHistoryChange(_ watcher: @escaping @Sendable () -> Void) {
-        historyWatcher.withLockedValue { $0 = watcher }
+    public func onTimelineChange(_ watcher: @escaping @Sendable () -> Void) {
+        timelineWatcher.withLockedValue { $0 = watcher }
     }
 
     /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members

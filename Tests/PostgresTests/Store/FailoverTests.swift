@@ -18,7 +18,7 @@ struct FailoverTests {
         try await Migrator(url: database.url, version: "test", logger: quietLogger).migrate()
         try await database.withStore { store in
             let changes = NIOLockedValueBox(0)
-            store.onHistoryChange { changes.withLockedValue { $0 += 1 } }
+            store.onTimelineChange { changes.withLockedValue { $0 += 1 } }
             let room = try await store.makeRoom()
             #expect(try await store.add(["kept"], to: room, tag: 1) == .applied(base: 0))
             try await replica.catchUp()
@@ -57,33 +57,33 @@ struct FailoverTests {
     }
 }
 
-@Suite("Server history")
-struct ServerHistoryTests {
-    private func point(_ timeline: Int64, system: Int64 = 7) -> ServerHistory.Point {
-        ServerHistory.Point(systemIdentifier: system, timeline: timeline)
+@Suite("Server timeline")
+struct ServerTimelineTests {
+    private func point(_ timeline: Int64, system: Int64 = 7) -> ServerTimeline.Point {
+        ServerTimeline.Point(systemIdentifier: system, timeline: timeline)
     }
 
-    @Test("a newer timeline is told once, an older one is refused from then on, another system is a new history")
+    @Test("a newer timeline is told once, an older one is refused from then on, another system is a new timeline")
     func verdicts() {
-        let history = ServerHistory {}
-        #expect(history.met(point(1), as: "writer") == .known)
-        #expect(history.met(point(1), as: "reader") == .known)
-        #expect(history.met(point(2), as: "writer") == .newer)
-        #expect(history.met(point(1), as: "reader") == .older(than: point(2)))
-        #expect(history.met(point(2), as: "reader") == .known)
-        #expect(history.met(point(1, system: 8), as: "reader") == .newer)
+        let timeline = ServerTimeline {}
+        #expect(timeline.met(point(1), as: "writer") == .known)
+        #expect(timeline.met(point(1), as: "reader") == .known)
+        #expect(timeline.met(point(2), as: "writer") == .newer)
+        #expect(timeline.met(point(1), as: "reader") == .older(than: point(2)))
+        #expect(timeline.met(point(2), as: "reader") == .known)
+        #expect(timeline.met(point(1, system: 8), as: "reader") == .newer)
     }
 
     @Test("only connections to what was left behind are given up")
     func outdated() {
-        let history = ServerHistory {}
+        let timeline = ServerTimeline {}
         let given = NIOLockedValueBox<[String]>([])
         for role in ["writer", "reader"] {
-            history.follow(role) { given.withLockedValue { $0.append(role) } }
-            _ = history.met(point(1), as: role)
+            timeline.follow(role) { given.withLockedValue { $0.append(role) } }
+            _ = timeline.met(point(1), as: role)
         }
-        _ = history.met(point(2), as: "reader")
-        history.reconnectOutdated()
+        _ = timeline.met(point(2), as: "reader")
+        timeline.reconnectOutdated()
         #expect(given.withLockedValue { $0 } == ["writer"])
     }
 }

@@ -51,8 +51,8 @@ actor NodeRegistration {
         deathWatcher.withLockedValue { $0 = watcher }
     }
 
-    /// The database has another history: there the numbers may be nobody's, or somebody else's. Returns when the node is
-    /// registered anew, or the connection closed.
+    /// The database goes on with another timeline, where the numbers may be nobody's, or somebody else's. Returns when the
+    /// node is registered anew, or the connection closed.
     func startAnew() async {
         rows.withLockedValue { $0 = nil }
         var backoff = Backoff(first: configuration.connection.backoffFirst, max: configuration.connection.backoffMax)

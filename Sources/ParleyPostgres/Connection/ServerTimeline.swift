@@ -1,10 +1,10 @@
 internal import NIOConcurrencyHelpers
 
-/// Which history of the database the connections of one process agree on. A server that was promoted, or restored, goes on
-/// with a history of its own: a new timeline. It may lack what the former one had committed last.
+/// Which timeline of the database the connections of one process agree on. A server that was promoted, or restored, goes
+/// on with a timeline of its own, and may lack what the former one had committed last.
 ///
-/// Whoever meets an older history than is known is at a server that was left behind, and must not use it.
-final class ServerHistory: Sendable {
+/// Whoever meets an older timeline than is known is at a server that was left behind, and must not use it.
+final class ServerTimeline: Sendable {
     struct Point: Hashable, Sendable {
         var systemIdentifier: Int64
         var timeline: Int64
@@ -20,7 +20,7 @@ final class ServerHistory: Sendable {
     private let state = NIOLockedValueBox(State())
     private let onChange: @Sendable () -> Void
 
-    /// `onChange` is called on the thread of the connection that has met a newer history, before it serves anybody.
+    /// `onChange` is called on the thread of the connection that has met a newer timeline, before it serves anybody.
     init(onChange: @escaping @Sendable () -> Void) { self.onChange = onChange }
 
     /// How the connection of this role is given up for a new one.
@@ -28,7 +28,7 @@ final class ServerHistory: Sendable {
         state.withLockedValue { $0.reconnects[role] = reconnect }
     }
 
-    /// Gives up what was greeted by a server of an older history.
+    /// Gives up what was greeted by a server on an older timeline.
     func reconnectOutdated() {
         let outdated = state.withLockedValue { state in
             state.roles.filter { $0.value != state.newest }.compactMap { state.reconnects[$0.key] }

@@ -1,8 +1,8 @@
 import NIOCore
 package import ParleyCore
 
-/// When the database goes on with another history, after a standby was promoted or a backup restored: what it had committed
-/// last may be gone. Everything that is known of rooms is compared with it, or begins anew.
+/// When the database goes on with another timeline, after a standby was promoted or a backup restored: what it had
+/// committed last may be gone. Everything that is known of rooms is compared with it, or begins anew.
 ///
 /// The sessions suspend their rooms first; then `beginAnew`; then they take each room up again by `rejoin`.
 extension Hub {
@@ -62,38 +62,5 @@ extension Hub {
             onHome(of: room) { $0.whenStanding(room, continuation) }
         }
         try result.get()
-    }
-}
-
-extension HubShard {
-    /// Each home is read from the database again. What the former ones had broadcast is remembered, to tell what their
-    /// members know.
-    func beginAnew() {
-        for (room, residence) in residences {
-            guard let home = residence.home else { continue }
-            residence.former = home.places
-            residence.giveUpAll()
-            residence.state = .opening(Residence.Opening(announced: RoomPointer(room: room), isDoubtful: true))
-            hub.loadHomeAgain(of: room, id: home.id)
-        }
-    }
-
-    /// The place at `seq` in the history that was broadcast before `beginAnew`; nil when nobody knows its tag any more.
-    func formerPosition(in room: RoomNumber, at seq: Seq) -> Position? {
-        residences[room]?.former?.position(at: seq)
-    }
-
-    func isOpening(_ room: RoomNumber) -> Bool { residences[room].map { $0.home == nil } ?? false }
-
-    func whenStanding(_ room: RoomNumber, _ continuation: CheckedContinuation<Result<Void, StoreError>, Never>) {
-        guard let residence = residences[room] else {
-            return continuation.resume(returning: .failure(.unavailable(reason: "the room could not be read")))
-        }
-        switch residence.state {
-        case .open: continuation.resume(returning: .success(()))
-        case .opening(var opening):
-            opening.waiting.append(continuation)
-            residence.state = .opening(opening)
-        }
     }
 }
