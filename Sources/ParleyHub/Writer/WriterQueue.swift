@@ -2,52 +2,6 @@ import DequeModule
 package import NIOCore
 package import ParleyCore
 
-/// One member's input on its way to the log.
-package struct Input: Sendable {
-    package var ticket: Ticket
-    package var member: ClientID
-    /// The member's own. The room may have told another node of the member since, and then this input must not be applied.
-    package var claim: Int64
-    /// A place that the room had reached when the input came.
-    package var after: Seq
-    /// The change as it will stand in the log: one JSON object.
-    package var change: [UInt8]
-    /// What it does to the shared values, for which it has to be judged; nil when it does nothing to them.
-    package var set: ValueSet?
-    /// The room has a rule, for which it has to be judged.
-    package var isRuled: Bool
-    package var deadline: NIODeadline
-
-    package init(
-        ticket: Ticket, member: ClientID, claim: Int64, after: Seq, change: [UInt8], set: ValueSet? = nil,
-        isRuled: Bool = false, deadline: NIODeadline
-    ) {
-        self.ticket = ticket
-        self.member = member
-        self.claim = claim
-        self.after = after
-        self.change = change
-        self.set = set
-        self.isRuled = isRuled
-        self.deadline = deadline
-    }
-}
-
-/// Where the answer to an input goes.
-package struct Ticket: Sendable, Hashable {
-    /// The event loop of the socket.
-    package var loop: Int
-    package var subscription: SubscriptionID
-    /// The `id` of the request; nil for one that wants no answer.
-    package var request: Int64?
-
-    package init(loop: Int, subscription: SubscriptionID, request: Int64?) {
-        self.loop = loop
-        self.subscription = subscription
-        self.request = request
-    }
-}
-
 /// Inputs of all rooms that wait for the next batch: pure, no clock, no lock.
 ///
 /// A room's inputs are written in the order in which they came, so a room is in one place at a time: waiting, in the
@@ -63,59 +17,20 @@ package struct WriterQueue {
 
     package enum Way: Equatable { case together, apart }
 
-    private struct Room {
-        /// It stands in one of the two lines, or a part of it is under way and it goes back into line afterwards.
-        var isInLine = false
-        /// So many of the next inputs are written one by one: one of them cannot be stored.
-        var suspects = 0
-        private(set) var inputs: Deque<Input> = []
-        /// Of the changes of `inputs`.
-        private(set) var bytes = 0
-
-        mutating func append(_ input: Input) {
-            inputs.append(input)
-            bytes += input.change.count
-        }
-
-        mutating func prepend(_ earlier: [Input]) {
-            inputs.prepend(contentsOf: earlier)
-            bytes += earlier.reduce(0) { $0 + $1.change.count }
-        }
-
-        mutating func removeFirst() { bytes -= inputs.removeFirst().change.count }
-
-        mutating func remove(where isGone: (Input) -> Bool) -> [Input] {
-            let gone = inputs.filter(isGone)
-            guard !gone.isEmpty else { return [] }
-            inputs.removeAll(where: isGone)
-            bytes -= gone.reduce(0) { $0 + $1.change.count }
-            return Array(gone)
-        }
-
-        mutating func raiseClaims(from lowest: Int64, to claim: Int64) {
-            for index in inputs.indices where inputs[index].claim >= lowest {
-                inputs[index].claim = max(inputs[index].claim, claim)
-            }
-        }
-    }
-
-    private var rooms: [RoomNumber: Room] = [:]
-    /// Members of whom something was given up, until their loops know of it; how many answers each has under way. What
-    /// they send meanwhile would overtake what they are told to send again.
-    private var barred: [SubscriptionID: Int] = [:]
-    /// Refused ids of members that the log does not know of yet: they go with the next part that tells of a higher one of
-    /// the member, for that one raises the highest id that counts as settled.
-    private var refused: [SubscriptionID: RefusedIDs] = [:]
-    /// Of those in `refused`: they have ended and send nothing more than what they have waiting.
-    private var ended: Set<SubscriptionID> = []
+    /// Each stands in one of the two lines, or has a part under way and goes back into line afterwards, even if all that
+    /// it had waiting was taken out meanwhile.
+    private var rooms: [RoomNumber: RoomInputs] = [:]
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
+    private var barred = BarredMembers()
+    private var unlogged = UnloggedRefusals()
     private var bytes = 0
 
     /// A part of a batch, with the inputs that it is made of.
     package struct Part: Sendable {
         package var append: Append
         package var inputs: [Input]
+        /// Those of `append`, to be owed again when it is not applied.
         fileprivate var refused: [SubscriptionID: RefusedIDs] = [:]
     }
 
@@ -131,18 +46,16 @@ package struct WriterQueue {
     /// Bytes of changes that wait or are under way.
     package var waitingBytes: Int { bytes }
 
-    /// False when the queue or the room's part of it is full, or the member has to send something again first; the input was not taken.
+    /// False when the queue or the room's part of it is full, or the member has to send something again first; the input
+    /// was not taken.
     package mutating func enqueue(_ input: Input, room: RoomNumber) -> Bool {
         guard bytes + input.change.count <= Self.bytesMax,
             (rooms[room]?.bytes ?? 0) + input.change.count <= Self.roomBytesMax,
-            barred[input.ticket.subscription] == nil
+            !barred.contains(input.ticket.subscription)
         else { return false }
         bytes += input.change.count
-        rooms[room, default: Room()].append(input)
-        if rooms[room]?.isInLine == false {
-            rooms[room]?.isInLine = true
-            waiting.append(room)
-        }
+        if rooms[room] == nil { waiting.append(room) }
+        rooms[room, default: RoomInputs()].append(input)
         return true
     }
 
@@ -176,7 +89,7 @@ package struct WriterQueue {
     /// The part was not applied and is to be tried again, before anything that came since.
     package mutating func putBack(_ part: Part, to way: Way) {
         let room = part.append.room
-        owe(part.refused)
+        unlogged.add(part.refused)
         rooms[room]?.prepend(part.inputs)
         requeue(room, to: way)
     }
@@ -191,13 +104,13 @@ package struct WriterQueue {
         // Of members with a lower claim than the part's nobody has asked.
         rooms[room]?.raiseClaims(from: part.append.claim, to: claim)
         bytes -= gone.reduce(0) { $0 + $1.change.count }
-        bar(Set(gone.map(\.ticket.subscription)))
+        barred.add(Set(gone.map(\.ticket.subscription)))
         return gone
     }
 
     /// The part was judged and is never to be applied: its ids count as refused, also for what its members have waiting.
     package mutating func refuse(_ part: Part) {
-        owe(part.refused)
+        unlogged.add(part.refused)
         for input in part.inputs {
             guard let id = input.ticket.request else { continue }
             refuse(id, of: input.member, on: input.ticket.subscription)
@@ -226,7 +139,7 @@ package struct WriterQueue {
             refuse(id, of: input.member, on: input.ticket.subscription)
         }
         // With nothing accepted there is no chunk that could have told of them.
-        if accepted.inputs.isEmpty { owe(part.refused) }
+        if accepted.inputs.isEmpty { unlogged.add(part.refused) }
         accepted.append.count = accepted.inputs.count
         accepted.append.body = Array(accepted.inputs.map(\.change).joined(separator: [UInt8(ascii: ",")]))
         return (accepted, refused)
@@ -247,20 +160,14 @@ package struct WriterQueue {
 
     /// An id was refused before it came here.
     package mutating func refuse(_ id: Int64, of member: ClientID, on subscription: SubscriptionID) {
-        owe([subscription: RefusedIDs(clientID: member, ids: [id])])
+        unlogged.add([subscription: RefusedIDs(clientID: member, ids: [id])])
     }
 
     /// The subscription has ended. What it has waiting is written still, and with it the ids that were refused before.
     package mutating func forget(_ subscription: SubscriptionID) {
-        guard refused[subscription] != nil else { return }
-        ended.insert(subscription)
+        guard unlogged.has(subscription) else { return }
         let hasMore = rooms.values.contains { $0.inputs.contains { $0.ticket.subscription == subscription } }
-        if !hasMore { forgetEnded([subscription]) }
-    }
-
-    private mutating func forgetEnded(_ subscriptions: some Sequence<SubscriptionID>) {
-        guard !ended.isEmpty else { return }
-        for subscription in subscriptions where ended.remove(subscription) != nil { refused[subscription] = nil }
+        unlogged.end(subscription, hasMore: hasMore)
     }
 
     /// The part was not applied and is given up. Returns its inputs and what its members have waiting behind them, which
@@ -268,9 +175,9 @@ package struct WriterQueue {
     package mutating func giveUp(_ part: Part) -> [Input] {
         let members = Set(part.inputs.map(\.ticket.subscription))
         let followers = remove(members, from: part.append.room)
-        owe(part.refused)
+        unlogged.add(part.refused)
         finished(part)
-        bar(members)
+        barred.add(members)
         return part.inputs + followers
     }
 
@@ -280,7 +187,7 @@ package struct WriterQueue {
         for room in Array(rooms.keys) {
             let members = Set(rooms[room]?.inputs.map(\.ticket.subscription) ?? [])
             given += remove(members, from: room)
-            bar(members)
+            barred.add(members)
         }
         return given
     }
@@ -293,8 +200,7 @@ package struct WriterQueue {
             let due = rooms[room]?.inputs.prefix { $0.deadline <= now }.map(\.ticket.subscription) ?? []
             guard !due.isEmpty else { continue }
             expired += remove(Set(due), from: room)
-            bar(Set(due))
-            if let state = rooms[room], state.inputs.isEmpty, !state.isInLine { rooms[room] = nil }
+            barred.add(Set(due))
         }
         return expired
     }
@@ -304,87 +210,39 @@ package struct WriterQueue {
     package mutating func remove(_ subscriptions: Set<SubscriptionID>, from room: RoomNumber) -> [Input] {
         let removed = rooms[room]?.remove { subscriptions.contains($0.ticket.subscription) } ?? []
         guard !removed.isEmpty else { return [] }
-        forgetEnded(subscriptions)
+        unlogged.hasNothingWaiting(subscriptions)
         bytes -= removed.reduce(0) { $0 + $1.change.count }
         return removed
     }
 
     /// The loops of these members know what was given up: from here on their ledgers see to the order.
-    package mutating func readmit(_ subscriptions: Set<SubscriptionID>) {
-        for subscription in subscriptions {
-            guard let answers = barred[subscription] else { continue }
-            barred[subscription] = answers > 1 ? answers - 1 : nil
-        }
-    }
-
-    private mutating func bar(_ subscriptions: Set<SubscriptionID>) {
-        for subscription in subscriptions { barred[subscription, default: 0] += 1 }
-    }
+    package mutating func readmit(_ subscriptions: Set<SubscriptionID>) { barred.readmit(subscriptions) }
 
     private mutating func takePart(of room: RoomNumber, tag: Tag) -> Part? {
         guard var state = rooms[room], !state.inputs.isEmpty else {
             rooms[room] = nil
             return nil
         }
-        var body: [UInt8] = []
-        var inputs: [Input] = []
-        body.reserveCapacity(min(state.bytes + state.inputs.count, Limits.chunkBytesMax))
-        while let next = state.inputs.first,
-            inputs.isEmpty
-                || state.suspects == 0 && body.count + 1 + next.change.count <= Limits.chunkBytesMax
-        {
-            if !inputs.isEmpty { body.append(UInt8(ascii: ",")) }
-            body.append(contentsOf: next.change)
-            inputs.append(next)
-            state.removeFirst()
-        }
-        state.suspects = max(0, state.suspects - 1)
+        let (inputs, body) = state.takeChunk()
         rooms[room] = state
-        let owed = takeOwed(for: inputs)
-        if !ended.isEmpty {
+        let refused = unlogged.take(for: inputs.map(\.ticket))
+        if unlogged.hasEnded {
             let waiting = Set(state.inputs.map(\.ticket.subscription))
-            forgetEnded(Set(inputs.map(\.ticket.subscription)).subtracting(waiting))
+            unlogged.hasNothingWaiting(Set(inputs.map(\.ticket.subscription)).subtracting(waiting))
         }
         return Part(
             append: Append(
                 room: room, claim: inputs.reduce(.max) { min($0, $1.claim) },
                 after: inputs.reduce(0) { max($0, $1.after) },
                 count: inputs.count, tag: tag, body: body, judged: Self.judged(inputs),
-                isRuled: inputs.contains(where: \.isRuled), refused: Array(owed.values)),
-            inputs: inputs, refused: owed)
+                isRuled: inputs.contains(where: \.isRuled), refused: Array(refused.values)),
+            inputs: inputs, refused: refused)
     }
 
     /// A room with an input that is to be judged goes that way as a whole, so that nothing overtakes.
     private static func judged(_ inputs: [Input]) -> [JudgedInput]? {
         guard inputs.contains(where: { $0.set != nil || $0.isRuled }) else { return nil }
         return inputs.map { JudgedInput(change: $0.change, set: $0.set) }
-    }
-
-    /// Of each member only what lies below the highest id of it in the part: to whoever reads the log, all below the
-    /// highest id that it tells of is settled, and below a refused one others may still be waiting to be sent again.
-    private mutating func takeOwed(for inputs: [Input]) -> [SubscriptionID: RefusedIDs] {
-        guard !refused.isEmpty else { return [:] }
-        var highest: [SubscriptionID: Int64] = [:]
-        for ticket in inputs.map(\.ticket) {
-            guard let id = ticket.request, refused[ticket.subscription] != nil else { continue }
-            highest[ticket.subscription] = max(highest[ticket.subscription] ?? 0, id)
-        }
-        var owed: [SubscriptionID: RefusedIDs] = [:]
-        for (subscription, highest) in highest {
-            guard let all = refused.removeValue(forKey: subscription) else { continue }
-            let below = all.ids.prefix { $0 < highest }
-            let above = all.ids.dropFirst(below.count)
-            if !below.isEmpty { owed[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(below)) }
-            if !above.isEmpty { refused[subscription] = RefusedIDs(clientID: all.clientID, ids: Array(above)) }
-        }
-        return owed
-    }
-
-    private mutating func owe(_ more: [SubscriptionID: RefusedIDs]) {
-        for (subscription, more) in more {
-            let ids = Set(refused[subscription]?.ids ?? []).union(more.ids).sorted().suffix(Limits.refusedMax)
-            refused[subscription] = RefusedIDs(clientID: more.clientID, ids: Array(ids))
-        }
     }
 
     private mutating func requeue(_ room: RoomNumber, to way: Way) {
