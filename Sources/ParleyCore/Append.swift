@@ -1,7 +1,8 @@
 /// One room's part of a batch.
 public struct Append: Sendable {
     public var room: RoomNumber
-    /// The lowest of its members' claims: of none of them may the room have told another node since.
+    /// The lowest claim (`Enrolled.claim`) of the members whose inputs these are. The store applies the part only while it
+    /// is still the room's: a higher one says that some member, perhaps one of these, has gone to another node since.
     public var claim: Int64
     /// A place that the room had reached before: the part comes to stand behind it. 0 when none is known.
     public var after: Seq

@@ -1,5 +1,5 @@
-/// What the head of a stored change says of its sender. Changes are encoded with `clientId` first and `id` second, so that
-/// neither the rest nor a parser is needed.
+/// What the head of a stored change says of its sender. Changes are encoded with `clientId`, `id`, `userId`, `at` in this
+/// order before their content, so that neither the content nor a parser is needed.
 public struct ChangeHead: Equatable, Sendable {
     public let clientID: ClientID
     public let id: Int64?

@@ -16,7 +16,9 @@ public struct Enrollment: Sendable {
 
 public struct Enrolled: Sendable, Equatable {
     public var room: RoomNumber
-    /// To be sent with every append that carries this member's input.
+    /// The room's count of members that went to another node, or were removed, as it was when this node took the member.
+    /// To be sent with every append that carries the member's input: once the room has counted on, the store turns it
+    /// away, and which members that means has to be asked.
     public var claim: Int64
     /// nil when the session was a member with this profile already.
     public var change: RosterChange?

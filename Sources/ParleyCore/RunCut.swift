@@ -71,7 +71,7 @@ public struct RunCut: Sendable {
             take(bytes: run.body.count, changes: run.count, isUnit: isUnit)
         }
 
-        /// `isUnit`: it is one of that of which one is owed.
+        /// `isUnit`: this is what `takesOne` promises one of, a whole run where runs are not cut, else a change.
         mutating func take(bytes length: Int, changes count: Int, isUnit: Bool = true) -> Bool {
             let needed = isFirst ? length : length + 1
             guard count <= changes, needed <= bytes || owesOne && isFirst && isUnit else { return false }

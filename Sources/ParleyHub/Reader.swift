@@ -41,7 +41,7 @@ package final class Reader: Sendable {
         self.logger = logger
     }
 
-    /// Must be set before `run`. Not owned.
+    /// Must be set before `run`. Reader and delegate hold each other from then on, until the process ends.
     package func report(to delegate: any Delegate) { self.delegate.withLockedValue { $0 = delegate } }
 
     package func wantLog(of room: RoomNumber, after seq: Seq) {

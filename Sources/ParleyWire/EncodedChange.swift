@@ -7,8 +7,9 @@ public enum ChangeContent {
     case set([UInt8])
 }
 
-/// One change as it stands in the log and in updates, its members in the order `clientId`, `id`, `userId`, `at`, content:
-/// what reads the head of a change (the marks of a session) relies on the first two.
+/// One change as it stands in the log and in updates, its members in the order `clientId`, `id`, `userId`, `at`, content.
+/// `ChangeHead` reads all but the content by their places, without a parser, and the functions in `sql/` write the same
+/// order.
 ///
 /// - Parameter at: milliseconds since the Unix epoch.
 public func encodedChange(

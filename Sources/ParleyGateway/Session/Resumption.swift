@@ -40,7 +40,8 @@ struct Resumption: Sendable {
         get async { await takingUp.value }
     }
 
-    /// What older sockets had: for a newer one, once this one has nothing under way.
+    /// What the older socket had in the hub: of one that has no session yet, all there is to hand on to a still newer one.
+    /// Known once nothing of this resumption is under way.
     var inherited: SessionDirectory.Places {
         get async {
             _ = await takingUp.value

@@ -52,7 +52,7 @@ package struct RosterMachine {
     /// Ascending: all after `stepsStart`.
     private var steps: Deque<Step> = []
     private var stepsStart: Int64
-    /// When those left of whom `steps` speaks, and who are not back.
+    /// By which step members left, as long as `steps` has it and they are not back.
     private var departures: [ClientID: Int64] = [:]
 
     package init(_ read: RosterRead) {

@@ -88,7 +88,8 @@ package final class HubShard {
     /// The socket takes more again.
     package func sinkDrained(_ subscription: Subscription) { catchUp(subscription) }
 
-    /// Gives a member's input to the writer. False when the writer's queue is full.
+    /// Gives a member's input to the writer. False when that took nothing: its queue is full, or something of the member
+    /// was given up of which this loop has not heard yet.
     package func submit(
         _ change: [UInt8], set: ValueSet? = nil, request: Int64?, of subscription: Subscription
     ) -> Bool {

@@ -5,7 +5,7 @@ package import ParleyCore
 package struct Input: Sendable {
     package var ticket: Ticket
     package var member: ClientID
-    /// The member's own. The room may have told another node of the member since, and then this input must not be applied.
+    /// The member's own (`Enrolled.claim`). When another node has taken the member since, this must not be applied.
     package var claim: Int64
     /// A place that the room had reached when the input came.
     package var after: Seq

@@ -50,10 +50,11 @@ package final class Writer: Sendable {
         self.logger = logger
     }
 
-    /// Must be set before `run`. Not owned.
+    /// Must be set before `run`. Writer and delegate hold each other from then on, until the process ends.
     package func report(to delegate: any WriterDelegate) { self.delegate.withLockedValue { $0 = delegate } }
 
-    /// From any thread. False when the queue is full: nothing was taken.
+    /// On the subscription's loop. False when nothing was taken: the queue is full, or the subscription has to hear first what
+    /// of it was given up.
     func enqueue(_ change: [UInt8], set: ValueSet?, ticket: Ticket, of subscription: Subscription) -> Bool {
         let input = Input(
             ticket: ticket, member: subscription.clientID, claim: subscription.claim, after: subscription.seen,

@@ -2,7 +2,8 @@ internal import ParleyCore
 
 /// Finds what a batch did whose answer was lost, by the random tags of its chunks.
 enum ReadBackStatement {
-    /// Without the bodies, and only what was written since the batch's inputs came.
+    /// Only what was written since the batch's inputs came. Without the bodies, but for judged appends: only a body says
+    /// which of the inputs were accepted.
     static let statement = Statement(
         name: "read-back",
         sql: """

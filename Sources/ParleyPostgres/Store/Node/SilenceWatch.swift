@@ -6,7 +6,8 @@ struct SilenceWatch {
     typealias Instant = ContinuousClock.Instant
 
     private let lease: Duration
-    /// Since when each heartbeat was answered, none later than half a lease after the one before.
+    /// When the first heartbeat was sent of those that were answered without a break: none was sent later than half a lease
+    /// after the one before.
     private var reachableSince: Instant?
     private var lastBeat: Instant?
 
