@@ -30,6 +30,7 @@ let package = Package(
     name: "parley",
     platforms: [.macOS(.v15)],
     products: [
+        .library(name: "ParleyClient", targets: ["ParleyClient"]),
         .executable(name: "parley", targets: ["parley"]),
         .executable(name: "websocket-echo", targets: ["websocket-echo"]),
     ],
