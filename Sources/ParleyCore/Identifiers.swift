@@ -61,38 +61,6 @@ public struct ClientID: Hashable, Sendable, Comparable, CustomStringConvertible 
     public var description: String { text }
 }
 
-/// The unguessable key of a session, 16 bytes. It travels only inside the signed token and is never logged.
-public struct SessionKey: Hashable, Sendable {
-    public static let length = 16
-    public let bytes: [UInt8]
-
-    /// nil unless there are exactly 16 bytes.
-    public init?(_ bytes: [UInt8]) {
-        guard bytes.count == Self.length else { return nil }
-        self.bytes = bytes
-    }
-
-    public static func random(using generator: inout some RandomNumberGenerator) -> SessionKey {
-        SessionKey(unchecked: (0..<length).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
-    }
-
-    private init(unchecked bytes: [UInt8]) { self.bytes = bytes }
-}
-
-/// Who a session is, to the store and to other members.
-public struct SessionIdentity: Hashable, Sendable {
-    public let key: SessionKey
-    public let clientID: ClientID
-    /// The `sub` of the credential with which the session began.
-    public let userID: String?
-
-    public init(key: SessionKey, clientID: ClientID, userID: String? = nil) {
-        self.key = key
-        self.clientID = clientID
-        self.userID = userID
-    }
-}
-
 /// Place of a change in its room's log: 1, 2, 3 … without gaps. 0 stands before the first.
 public typealias Seq = Int64
 

@@ -1,4 +1,4 @@
-public import ParleyCore
+internal import ParleyCore
 
 /// Signals of one room on their way by NOTIFY: `~<writer> <room> <head bytes>:<payload bytes>:<head><payload> …`. They
 /// touch no table; one that does not arrive is missed by nobody.
@@ -57,21 +57,4 @@ struct SignalNotice: Equatable, Sendable {
         rest = rest.dropFirst(digits.count)
         return digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
     }
-}
-
-extension PostgresRoomStore {
-    public func send(_ signals: [RoomSignals]) {
-        guard configuration.announce, let writer = registration.current?.writers[.log] else { return }
-        let payloads = signals.flatMap { SignalNotice(writer: writer, signals: $0).payloads }
-        guard !payloads.isEmpty else { return }
-        // On a connection on which nothing is written, but on which joins and updates are read: these come first.
-        reader.connection.submit(Self.signalStatement, [.textArray(payloads)], jobsBefore: Self.jobsBeforeSignals)
-    }
-
-    /// Reads that are under way when signals are still sent. With more the connection has no time for them.
-    private static var jobsBeforeSignals: Int { 16 }
-
-    private static let signalStatement = Statement(
-        name: "signal",
-        sql: "SELECT count(pg_notify('\(Announcement.channel)', payload)) FROM unnest($1::text[]) payload")
 }
