@@ -3,6 +3,6 @@ public import ParleyCore
 extension PostgresRoomStore: OverviewStore {
     public func overview(of rooms: [RoomNumber]) async throws(StoreError) -> Overview {
         OverviewStatement.overview(
-            try await reader.read(OverviewStatement.read, OverviewStatement.parameters(rooms)))
+            try await reader.execute(OverviewStatement.read, OverviewStatement.parameters(rooms)))
     }
 }

@@ -32,7 +32,7 @@ extension PostgresRoomStore {
 
     /// What the shared values of one room may have together, as the database says it.
     public func valuesBytesMax() async throws(StoreError) -> Int {
-        let rows = try await reader.read(Self.valuesLimitStatement, [])
+        let rows = try await reader.execute(Self.valuesLimitStatement, [])
         return rows.first.map { Int($0.int4(0)) } ?? Limits().valuesBytes
     }
 
@@ -49,7 +49,7 @@ extension PostgresRoomStore {
 
     public func heads(of rooms: [RoomNumber]) async throws(StoreError) -> [RoomPointer] {
         guard !rooms.isEmpty else { return [] }
-        return try await reader.read(LogStatement.heads, [.int8Array(rooms.map(\.value))]).map {
+        return try await reader.execute(LogStatement.heads, [.int8Array(rooms.map(\.value))]).map {
             RoomPointer(room: RoomNumber($0.int8(0)), lastSeq: $0.int8(1), rosterSeq: $0.int8(2))
         }
     }
@@ -65,11 +65,11 @@ extension PostgresRoomStore {
         let before = Parameter.int8(request.before ?? .max)
         let rows =
             if let after = request.after {
-                try await reader.read(
+                try await reader.execute(
                     HistoryStatement.ascending,
                     [.int8(request.room.value), .int8(after), before, limit, bytes, slack])
             } else {
-                try await reader.read(
+                try await reader.execute(
                     HistoryStatement.descending, [.int8(request.room.value), before, limit, bytes, slack])
             }
         guard let page = HistoryStatement.page(rows, request) else { throw .roomNotFound }

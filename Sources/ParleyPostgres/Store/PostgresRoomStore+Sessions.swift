@@ -20,7 +20,7 @@ extension PostgresRoomStore {
 
     public func overtaken(_ sockets: [SessionSocket]) async throws(StoreError) -> [SessionTakeUp] {
         guard !sockets.isEmpty else { return [] }
-        let rows = try await reader.read(
+        let rows = try await reader.execute(
             SessionStatement.overtaken,
             [.byteaArray(sockets.map(\.session.bytes)), .int8Array(sockets.map(\.number))])
         return rows.compactMap { row in
@@ -30,18 +30,17 @@ extension PostgresRoomStore {
 
     public func lapse(_ sockets: [LostSocket]) async throws(StoreError) -> [LapsedSession] {
         guard !sockets.isEmpty else { return [] }
-        let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
-        let rows = try await registrar.read(
+        let rows = try await retryingRegistrar.execute(
             SessionStatement.lapse, SessionStatement.parameters(sockets, node: nodeNumber))
         return SessionStatement.lapsed(rows, of: sockets)
     }
 
     public func signingKeys() async throws(StoreError) -> [SigningKey] {
-        let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
         // From the system's generator, which is meant for secrets.
         let key = (0..<Self.signingKeyLength).map { _ in UInt8.random(in: .min ... .max) }
-        _ = try await registrar.read(Self.insertKeyStatement, [.bytea(key)])
-        return try await registrar.read(Self.keysStatement, [.int4(Self.signingKeysMax)]).map { row in
+        _ = try await retryingRegistrar.execute(Self.insertKeyStatement, [.bytea(key)])
+        let rows = try await retryingRegistrar.execute(Self.keysStatement, [.int4(Self.signingKeysMax)])
+        return rows.map { row in
             SigningKey(
                 number: row.int4(0), bytes: row.bytes(1), supersededFor: row.int8OrNil(2).map { .milliseconds($0) })
         }

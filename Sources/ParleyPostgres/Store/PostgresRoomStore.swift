@@ -12,10 +12,12 @@ public final class PostgresRoomStore: RoomStore {
     let logger: Logger
     let registration: NodeRegistration
     let heartbeat: Heartbeat
-    let reader: RoomReader
+    let reader: RetryingConnection
 
     /// For joins, leaves and whatever else is durable and not a batch.
     let registrar: PostgresConnection
+    /// The same, for what may be repeated.
+    let retryingRegistrar: RetryingConnection
     let writerConnection: PostgresConnection
     private let readerConnection: PostgresConnection
     /// The node's life depends on it: nothing may be in its way.
@@ -93,7 +95,8 @@ public final class PostgresRoomStore: RoomStore {
         self.writerApart = logWriter(seat(.apart, detour), isApart: true)
         let roster = seat(.roster, registrar)
         self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
-        self.reader = RoomReader(connection: reader, timeout: configuration.requestTimeout)
+        self.reader = RetryingConnection(connection: reader, timeout: configuration.requestTimeout)
+        self.retryingRegistrar = RetryingConnection(connection: registrar, timeout: configuration.requestTimeout)
         self.marksKeeper = MarksKeeper(connection: detour, logger: logger)
         self.marks = MarksReader(reader: self.reader)
         self.memberships = MembershipReader(reader: self.reader, keeper: marksKeeper)
@@ -220,8 +223,7 @@ public final class PostgresRoomStore: RoomStore {
 
     public func withdraw(_ withdrawal: Withdrawal) async throws(StoreError) -> Withdrawn {
         if !withdrawal.refused.isEmpty {
-            let registrar = RoomReader(connection: registrar, timeout: configuration.requestTimeout)
-            _ = try await registrar.read(
+            _ = try await retryingRegistrar.execute(
                 MarksStatement.noteRefused,
                 [
                     .int8(withdrawal.room.value), .bytea(withdrawal.session.bytes),

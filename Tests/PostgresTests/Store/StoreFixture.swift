@@ -17,7 +17,7 @@ extension PostgresRoomStore {
     }
 
     func number(of id: String) async throws -> RoomNumber {
-        let rows = try await reader.read(
+        let rows = try await reader.execute(
             Statement(name: "test-number", sql: "SELECT room_no FROM parley.room WHERE room_id = $1::text"), [.text(id)]
         )
         return RoomNumber(try unwrap(rows.first).int8(0))

@@ -13,7 +13,7 @@ final class Pruner: Sendable {
         var chunks: Int
     }
 
-    private let reader: RoomReader
+    private let reader: RetryingConnection
     private let connection: PostgresConnection
     private let configuration: StoreConfiguration
     private let observer: (any ConnectionObserver)?
@@ -35,7 +35,7 @@ final class Pruner: Sendable {
 
     /// - Parameter connection: Used only when there is work, which nobody waits for.
     init(
-        reader: RoomReader, connection: PostgresConnection, configuration: StoreConfiguration,
+        reader: RetryingConnection, connection: PostgresConnection, configuration: StoreConfiguration,
         observer: (any ConnectionObserver)?, logger: Logger
     ) {
         self.reader = reader
@@ -58,7 +58,7 @@ final class Pruner: Sendable {
         var rounds = 0
         var chunks = 0
         do {
-            guard try await reader.read(Self.dueStatement, []).first?.bool(0) == true else { return }
+            guard try await reader.execute(Self.dueStatement, []).first?.bool(0) == true else { return }
             connection.start()
             // Without an end of its own: rooms that say more than is pruned would grow.
             while !Task.isCancelled, let round = try await prune(chunksMax: Self.chunksMax) {

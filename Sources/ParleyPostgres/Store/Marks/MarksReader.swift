@@ -17,9 +17,9 @@ struct MarksReader: Sendable {
     /// Of one statement; the answer is small.
     private static let batchMax = 256
 
-    init(reader: RoomReader) {
+    init(reader: RetryingConnection) {
         gathering = Gathering(batchMax: Self.batchMax) { questions throws(StoreError) in
-            let rows = try await reader.read(
+            let rows = try await reader.execute(
                 MarksStatement.ofMembers,
                 [.int8Array(questions.map(\.room.value)), .byteaArray(questions.map(\.session.bytes))])
             var answers = [Answer?](repeating: nil, count: questions.count)

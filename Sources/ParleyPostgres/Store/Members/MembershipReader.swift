@@ -8,9 +8,9 @@ struct MembershipReader: Sendable {
     private static let batchMax = 128
 
     /// - Parameter keeper: Told of rooms whose marks lag behind, as those may into which only SQL publishes.
-    init(reader: RoomReader, keeper: MarksKeeper) {
+    init(reader: RetryingConnection, keeper: MarksKeeper) {
         gathering = Gathering(batchMax: Self.batchMax) { sessions throws(StoreError) in
-            let rows = try await reader.read(MarksStatement.ofSessions, [.byteaArray(sessions.map(\.bytes))])
+            let rows = try await reader.execute(MarksStatement.ofSessions, [.byteaArray(sessions.map(\.bytes))])
             var memberships = [[Membership]](repeating: [], count: sessions.count)
             for row in rows {
                 guard let id = RoomID(row.text(1)) else { continue }

@@ -2,13 +2,13 @@ internal import ParleyCore
 
 /// Reads rosters. Single ones, as rooms ask when they get a home here, are read together when many do at the same time.
 struct RosterReader: Sendable {
-    private let reader: RoomReader
+    private let reader: RetryingConnection
     private let gathering: Gathering<RosterCursor, RosterRead?>
 
     /// Of one statement. Each may have thousands of members.
     private static let batchMax = 64
 
-    init(reader: RoomReader) {
+    init(reader: RetryingConnection) {
         self.reader = reader
         gathering = Gathering(batchMax: Self.batchMax) { cursors throws(StoreError) in
             try await Self.read(cursors, by: reader).map { .success($0) }
@@ -23,9 +23,9 @@ struct RosterReader: Sendable {
     }
 
     private static func read(
-        _ cursors: [RosterCursor], by reader: RoomReader
+        _ cursors: [RosterCursor], by reader: RetryingConnection
     ) async throws(StoreError) -> [RosterRead?] {
-        let rows = try await reader.read(
+        let rows = try await reader.execute(
             RosterStatement.read, [.int8Array(cursors.map(\.room.value)), .int8Array(cursors.map(\.seq))])
         return RosterStatement.reads(rows, of: cursors)
     }

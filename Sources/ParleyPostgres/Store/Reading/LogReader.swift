@@ -3,13 +3,13 @@ internal import ParleyCore
 /// Reads what came after cursors. Single ones, as subscriptions ask that are behind, are read together when many do at
 /// the same time.
 struct LogReader: Sendable {
-    private let reader: RoomReader
+    private let reader: RetryingConnection
     private let gathering: Gathering<LogCursor, LogRead?>
 
     /// Of one statement: each may bring `LogStatement.bytesShareMin` bytes and more.
     private static let batchMax = 64
 
-    init(reader: RoomReader) {
+    init(reader: RetryingConnection) {
         self.reader = reader
         gathering = Gathering(batchMax: Self.batchMax) { cursors throws(StoreError) in
             try await Self.read(cursors, by: reader).map { .success($0) }
@@ -24,9 +24,9 @@ struct LogReader: Sendable {
     }
 
     private static func read(
-        _ cursors: [LogCursor], by reader: RoomReader
+        _ cursors: [LogCursor], by reader: RetryingConnection
     ) async throws(StoreError) -> [LogRead?] {
-        let rows = try await reader.read(LogStatement.read, LogStatement.parameters(cursors))
+        let rows = try await reader.execute(LogStatement.read, LogStatement.parameters(cursors))
         return LogStatement.reads(rows, of: cursors)
     }
 }

@@ -23,9 +23,9 @@ struct SnapshotReader: Sendable {
     /// Of one statement.
     private static let batchMax = 512
 
-    init(reader: RoomReader) {
+    init(reader: RetryingConnection) {
         recents = Gathering(batchMax: Self.batchMax) { asked throws(StoreError) in
-            let rows = try await reader.read(
+            let rows = try await reader.execute(
                 SnapshotStatement.recent,
                 [
                     .int8Array(asked.map(\.room.value)), .int4Array(asked.map { Int32(clamping: $0.count) }),
@@ -34,7 +34,7 @@ struct SnapshotReader: Sendable {
             return SnapshotStatement.readings(rows, count: asked.count)
         }
         afters = Gathering(batchMax: Self.batchMax) { asked throws(StoreError) in
-            let rows = try await reader.read(
+            let rows = try await reader.execute(
                 SnapshotStatement.after,
                 [
                     .int8Array(asked.map(\.room.value)), .int8Array(asked.map(\.seq)),

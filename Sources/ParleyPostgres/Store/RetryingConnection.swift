@@ -1,12 +1,13 @@
 internal import ParleyCore
 
-/// Statements that change nothing, or nothing that doing it again would change: repeated when a connection is lost.
-struct RoomReader: Sendable {
+/// A connection for statements that change nothing, or nothing that doing it again would change: repeats them when it is
+/// lost before their answer came.
+struct RetryingConnection: Sendable {
     let connection: PostgresConnection
     let timeout: Duration
 
     /// - Parameter timeout: From the call to the answer, repeats included.
-    func read(_ statement: Statement, _ parameters: [Parameter]) async throws(StoreError) -> Rows {
+    func execute(_ statement: Statement, _ parameters: [Parameter]) async throws(StoreError) -> Rows {
         let deadline = ContinuousClock.now + timeout
         while true {
             do throws(PostgresError) {
