@@ -1,5 +1,6 @@
 /// The answer to a request that was not carried out: the error table of the protocol.
 public struct RequestError: Error, Equatable, Sendable {
+    /// What kind of error, by its name on the wire.
     public enum Code: String, Sendable, CaseIterable {
         case badRequest = "bad_request"
         case refusedBefore = "refused_before"

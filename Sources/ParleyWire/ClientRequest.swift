@@ -6,6 +6,8 @@ public struct ClientFrame: Sendable, Equatable {
     public var request: ClientRequest
 }
 
+/// What a client asks for. Sizes and numbers have been held against `Limits`; whether the room is there, and the client in
+/// it, has not been looked at.
 public enum ClientRequest: Sendable, Equatable {
     case create(CreateRequest)
     case join(JoinRequest)
@@ -38,6 +40,7 @@ public enum ClientRequest: Sendable, Equatable {
     }
 }
 
+/// A `create`. `meta` is a JSON object, byte by byte as it was sent.
 public struct CreateRequest: Sendable, Equatable {
     /// nil: the server makes one.
     public var room: RoomID?
@@ -48,15 +51,21 @@ public struct CreateRequest: Sendable, Equatable {
     public var rule: String?
 }
 
+/// A `join`. `profile` is a JSON object, byte by byte as it was sent.
 public struct JoinRequest: Sendable, Equatable {
     public var room: RoomID
     public var profile: [UInt8]?
+    /// What the client has of the log; nil for nothing.
     public var after: ResumePoint?
+    /// The newest changes that it wants without `after`: `Limits.recent` at most.
     public var recent: Int
+    /// It wants to hear who comes and goes.
     public var presence: Bool
 }
 
+/// A `set`: new values for some keys, all of them or none.
 public struct SetRequest: Sendable, Equatable {
+    /// One key with its new value, JSON text as it was sent; `null` removes the key.
     public struct Entry: Sendable, Equatable {
         /// The key as a JSON string, with its quotes, as it was sent.
         public var key: [UInt8]
@@ -89,10 +98,13 @@ public struct SetRequest: Sendable, Equatable {
     }
 }
 
+/// A `history`: `HistoryRequest` as the client puts it, which knows the room by its id.
 public struct HistoryQuery: Sendable, Equatable {
     public var room: RoomID
+    /// Both exclusive.
     public var before: ResumePoint?
     public var after: ResumePoint?
+    /// Changes at most: 1 to `Limits.recent`.
     public var limit: Int
 }
 

@@ -44,6 +44,7 @@ extension ServerFrame {
         }
     }
 
+    /// Why a client is in a room no more: it left, SQL removed it, or the room was closed.
     public enum LeaveReason: String, Sendable { case left, removed, closed }
 
     public static func leaveReply(id: Int64?, roomID: RoomID, reason: LeaveReason, lastID: Int64) -> ByteBuffer {

@@ -47,6 +47,7 @@ public struct RefusedIDs: Hashable, Sendable {
     }
 }
 
+/// What became of one append. Final but for `moved` and `locked`, after which what is left is appended again.
 public enum AppendOutcome: Sendable, Equatable {
     /// Durable; the first change has `base + 1`.
     case applied(base: Seq)

@@ -1,9 +1,12 @@
+/// Which changes of a room's log are wanted: the oldest behind `after` or, without it, the newest before `before`.
 public struct HistoryRequest: Sendable {
     public var room: RoomNumber
     /// Both exclusive.
     public var after: Seq?
     public var before: Seq?
+    /// Changes at most.
     public var limit: Int
+    /// Bytes of changes at most; one change comes even when it alone has more.
     public var bytesMax: Int
 
     public init(room: RoomNumber, after: Seq?, before: Seq?, limit: Int, bytesMax: Int) {
@@ -15,6 +18,7 @@ public struct HistoryRequest: Sendable {
     }
 }
 
+/// The changes from place `from` to place `to`, as one piece of the log.
 public struct HistoryPage: Sendable, Equatable {
     public var from: Seq
     /// `from - 1` when the page is empty.

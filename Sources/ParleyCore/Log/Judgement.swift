@@ -14,6 +14,7 @@ public struct JudgedInput: Sendable, Equatable {
 
 /// What an input does to the shared values of its room.
 public struct ValueSet: Sendable, Equatable {
+    /// The key of a value. The wire, and the functions in SQL, keep it to `Limits.valueKeyBytesMax`.
     public struct Key: Sendable, Hashable {
         /// With its quotes, as it was sent.
         public var json: [UInt8]
@@ -50,6 +51,7 @@ public struct ValueSet: Sendable, Equatable {
     }
 }
 
+/// What the store decided of one input that was to be judged. Of one that was not accepted nothing is written.
 public enum Verdict: Sendable, Equatable {
     case accepted
     /// The condition did not hold: these are the values and versions of the keys that it names.

@@ -1,4 +1,6 @@
+/// What a joiner, or a home that is opened, wants to know of a room's log.
 public struct SnapshotRequest: Sendable {
+    /// Which part of the log.
     public enum Want: Sendable, Equatable {
         /// The newest so many changes.
         case recent(Int)
@@ -17,7 +19,9 @@ public struct SnapshotRequest: Sendable {
     }
 }
 
+/// A part of a room's log, with the room's newest place at the same moment.
 public struct Snapshot: Sendable, Equatable {
+    /// How the changes relate to what the client named.
     public enum Continuity: Sendable, Equatable {
         /// The changes follow what the client named (or it named nothing).
         case continues

@@ -1,3 +1,4 @@
+/// A session's wish to be a member of a room, or to be one with another profile.
 public struct Enrollment: Sendable {
     public var room: RoomID
     public var session: SessionIdentity
@@ -14,6 +15,7 @@ public struct Enrollment: Sendable {
     }
 }
 
+/// A membership as it is after a join.
 public struct Enrolled: Sendable, Equatable {
     public var room: RoomNumber
     /// The room's count of members that went to another node, or were removed, as it was when this node took the member.

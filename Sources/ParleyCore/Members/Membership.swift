@@ -1,3 +1,4 @@
+/// A room of a session, as the socket hears of it that takes the session up.
 public struct Membership: Sendable, Equatable {
     public var id: RoomID
     public var room: RoomNumber

@@ -15,6 +15,7 @@ public struct Member: Hashable, Sendable {
 /// One step of a room's roster. Steps of one room are numbered 1, 2, 3 … without gaps, so that a node that missed
 /// some knows it; but a later step of the same member replaces an earlier one, so that a read may skip numbers.
 public struct RosterChange: Hashable, Sendable {
+    /// What the step did to the member.
     public enum Kind: Hashable, Sendable {
         /// Joined, or has another profile.
         case joined

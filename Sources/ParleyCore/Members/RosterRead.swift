@@ -1,3 +1,4 @@
+/// Up to which step a node knows a room's roster: 0 for nothing.
 public struct RosterCursor: Sendable, Hashable {
     public var room: RoomNumber
     public var seq: Int64
@@ -7,6 +8,7 @@ public struct RosterCursor: Sendable, Hashable {
     }
 }
 
+/// What a room's roster has behind a cursor, in one snapshot.
 public struct RosterRead: Sendable, Equatable {
     public var room: RoomNumber
     /// The room's roster number and count of members in the snapshot of this read.

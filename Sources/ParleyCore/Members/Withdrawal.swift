@@ -1,3 +1,4 @@
+/// A session's leave of a room.
 public struct Withdrawal: Sendable {
     public var room: RoomNumber
     public var session: SessionKey
@@ -15,8 +16,11 @@ public struct Withdrawal: Sendable {
     }
 }
 
+/// The room's roster after a leave.
 public struct Withdrawn: Sendable, Equatable {
+    /// nil when the session was no member any more.
     public var change: RosterChange?
+    /// The room's roster number and count of members after this.
     public var rosterSeq: Int64
     public var count: Int
 

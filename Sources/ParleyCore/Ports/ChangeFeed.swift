@@ -5,6 +5,7 @@ public protocol ChangeFeed: Sendable {
     func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async
 }
 
+/// What a feed says of other nodes, and of SQL: where it is worth to look.
 public enum FeedEvent: Sendable, Equatable {
     case pointers([RoomPointer])
     /// Other nodes have taken these sessions up.

@@ -7,6 +7,7 @@ public struct Overview: Sendable, Equatable {
     /// The members of a node are not counted further.
     public static let membersMax = 10_000
 
+    /// A server process, alive or dead for less than `deadFor`.
     public struct Node: Sendable, Equatable {
         /// A restarted node has another one.
         public var number: Int64
@@ -38,6 +39,7 @@ public struct Overview: Sendable, Equatable {
         }
     }
 
+    /// A room that was asked for.
     public struct Room: Sendable, Equatable {
         public var id: RoomID
         public var lastSeq: Seq
