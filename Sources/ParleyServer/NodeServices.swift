@@ -21,6 +21,7 @@ struct HubService: Service {
                     gateway.received(event)
                 }
             }
+            // Throws when this task is cancelled, and then too it is time to end.
             try? await gracefulShutdown()
             group.cancelAll()
         }
@@ -38,6 +39,7 @@ struct DrainService: Service {
     private static let beat = Duration.milliseconds(20)
 
     func run() async throws {
+        // Throws when this task is cancelled: then clients are told all the same, and the first sleep below ends it.
         try? await gracefulShutdown()
         logger.info("draining", metadata: ["sockets": "\(gateway.socketCount)"])
         gateway.drain()

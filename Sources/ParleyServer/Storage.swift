@@ -105,6 +105,7 @@ struct StorageService: Service {
     let storage: Storage
 
     func run() async throws {
+        // Throws when this task is cancelled, and then too the store is to be closed.
         try? await gracefulShutdown()
         await storage.close()
     }

@@ -19,6 +19,7 @@ struct ClusterService: Sendable {
         if let process = pidFile.process { return process }
         for pid in ProcessTable.pids where ProcessTable.link("/proc/\(pid)/cwd") == folder.path {
             if ProcessTable.arguments(of: pid).contains(mark), let process = ProcessIdentity(pid: pid) {
+                // Spares the next search, no more: without it the process is found this way again.
                 try? pidFile.write(process)
                 return process
             }
@@ -29,6 +30,7 @@ struct ClusterService: Sendable {
 
     /// Starts it in a session of its own.
     func start(_ command: Command) throws -> Start {
+        // A log that cannot be renamed grows on: no reason not to start.
         if logSize > Self.logBytesMax { try? Folder.rename(logFile, to: logFile + ".old") }
         let offset = logSize
         let log = try ProcessFile(appendingTo: logFile)

@@ -68,6 +68,7 @@ final class SigningKeys: Sendable {
             if let reading = state.reading { return reading }
             let due = state.readAt + Self.readPause
             let task = Task {
+                // Ends early when the task is cancelled, which nobody does.
                 try? await Task.sleep(until: due)
                 return await self.read()
             }

@@ -98,7 +98,9 @@ final class MemberDesk: Sendable {
             case .aside(let requests):
                 await run(requests, skipLocked: true)
                 state.withLockedValue { $0.queue.forgetRoomsWhenDone() }
-            case .pause: try? await Task.sleep(for: Self.pause)
+            case .pause:
+                // Ends early when the task is cancelled, which nobody does.
+                try? await Task.sleep(for: Self.pause)
             case .none: return
             }
         }
@@ -159,6 +161,10 @@ final class MemberDesk: Sendable {
             case .overtaken: self.answer([request], with: overtaken(request, answer))
             case .gone: self.answer([request], with: .failure(.roomNotFound))
             case .locked: aside.append((request, answer.room))
+            case .unknown(let outcome):
+                // Whether anything was done nobody knows; what can be done twice may be asked for again.
+                logger.error("parley.change_members gave an unknown outcome", metadata: ["outcome": "\(outcome)"])
+                self.answer([request], with: .failure(.unavailable(reason: "the database gave an unknown outcome")))
             }
         }
         guard !aside.isEmpty else { return }

@@ -56,6 +56,8 @@ enum MemberStatement {
             case overtaken
             case locked
             case gone
+            /// The function says something that this version does not know.
+            case unknown(String)
         }
         var outcome: Outcome
         /// nil when there is no such room.
@@ -86,7 +88,8 @@ enum MemberStatement {
             case "d": .done
             case "o": .overtaken
             case "l": .locked
-            default: .gone
+            case "g": .gone
+            case let letter: .unknown(letter)
             }
         return Answer(
             outcome: outcome, room: row.int8OrNil(2).map(RoomNumber.init), claim: row.int8OrNil(3) ?? 0,
