@@ -20,9 +20,9 @@ extension Hub: WriterDelegate, Reader.Delegate {
         onHomes(of: runs, by: \.room) { $0.committed($1) }
     }
 
-    package func settled(_ inputs: [Input], as end: InputEnd) {
+    package func answered(_ inputs: [Input], with end: InputEnd) {
         for (loop, inputs) in Dictionary(grouping: inputs, by: \.ticket.loop) {
-            post(.settled(inputs.map(\.ticket), end), to: loop)
+            post(.answered(inputs.map(\.ticket), end), to: loop)
         }
     }
 

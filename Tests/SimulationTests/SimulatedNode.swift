@@ -180,8 +180,8 @@ final class SimulatedNode {
                 subscription.received(resetTo: to, rosterSeq: rosterSeq, frame, for: fetch)
             else { return }
             catchUp(subscription)
-        case .settled(let tickets, let end):
-            for ticket in tickets { subscriptions[ticket.subscription]?.settle(ticket.request, as: end) }
+        case .answered(let tickets, let end):
+            for ticket in tickets { subscriptions[ticket.subscription]?.answer(ticket.request, with: end) }
             if case .failed(let error) = end, error.code.isTemporary {
                 writer.readmit(Set(tickets.map(\.subscription)))
             }

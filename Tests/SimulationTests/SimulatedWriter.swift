@@ -104,7 +104,7 @@ final class SimulatedWriter {
                             }
                         )
                     })
-            case .settled(let inputs, let end): node.post(.settled(inputs.map(\.ticket), end))
+            case .answered(let inputs, let end): node.post(.answered(inputs.map(\.ticket), end))
             case .moved(let members, let room, let since, let claim, let inputs):
                 node.post(.moved(room, members, since: since, claim: claim, tickets: inputs.map(\.ticket)))
             }

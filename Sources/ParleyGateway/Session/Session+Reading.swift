@@ -16,7 +16,7 @@ extension Session {
             case .success(let page):
                 session.sink.send(ServerFrame.historyReply(id: id, roomID: query.room, page: page))
             case .failure(let error):
-                session.refuse(error.forClient, id: id, room: query.room)
+                session.sendError(error.forClient, id: id, room: query.room)
             }
         }
     }
@@ -29,7 +29,7 @@ extension Session {
             await hub.members(of: number, after: after, limit: limit)
         } then: { session, result in
             guard case .success(let page?) = result else {
-                return session.refuse(RequestError(.unavailable, "the room is being closed"), id: id, room: room)
+                return session.sendError(RequestError(.unavailable, "the room is being closed"), id: id, room: room)
             }
             let fitting = page.members.fitting(bytesMax: bytesMax)
             session.sink.send(

@@ -59,7 +59,7 @@ extension Session {
         switch result {
         case .success(let admission):
             seats[room]?.isRejoining = false
-            shard.rejoined(subscription, admission.enrolled)
+            shard.enrolledAnew(subscription, admission.enrolled)
             switch admission.snapshot.continuity {
             case .continues: shard.resume(subscription, after: seq, rosterSeq: 0)
             case .reset, .diverged:

@@ -19,7 +19,7 @@ extension Session {
             case .success(let answer):
                 session.sink.send(ServerFrame.createReply(id: id, roomID: room, created: answer.created))
             case .failure(let error):
-                session.refuse(error.forClient, id: id, room: room)
+                session.sendError(error.forClient, id: id, room: room)
             }
             session.finish(room)
         }
@@ -29,7 +29,7 @@ extension Session {
         let subscription = seats[request.room]?.subscription
         guard subscription != nil || roomCount(beside: request.room) < settings.limits.rooms else {
             let error = RequestError(.forbidden, "a client can be in \(settings.limits.rooms) rooms; leave one first")
-            return refuse(error, id: id, room: request.room)
+            return sendError(error, id: id, room: request.room)
         }
         begin(request.room)
         seats[request.room]?.isJoining = true
@@ -61,7 +61,7 @@ extension Session {
         seats[request.room]?.isJoining = false
         switch result {
         case .failure(let error):
-            refuse(error.forClient, id: id, room: request.room)
+            sendError(error.forClient, id: id, room: request.room)
             if let known { shard.resumeAfterFailedJoin(known) }
         case .success(let admission):
             let subscription =
@@ -99,7 +99,7 @@ extension Session {
             guard isWaiting, let self, !self.hasEnded else { return }
             isWaiting = false
             let error = RequestError(.unavailable, "what you sent before takes too long; ask again")
-            self.refuse(error, id: id, room: room)
+            self.sendError(error, id: id, room: room)
             self.shard.stays(subscription)
             self.finish(room)
         }
@@ -118,7 +118,7 @@ extension Session {
                 session.sink.send(
                     ServerFrame.leaveReply(id: id, roomID: room, reason: .left, lastID: subscription.marks.lastID))
             case .failure(let error):
-                session.refuse(error.forClient, id: id, room: room)
+                session.sendError(error.forClient, id: id, room: room)
                 session.shard.stays(subscription)
             }
             session.finish(room)

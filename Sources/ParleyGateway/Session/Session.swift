@@ -168,7 +168,7 @@ final class Session {
             case .submit: break
             case .awaited: return
             case .duplicate: return sink.send(ServerFrame.ack(id: id, roomID: subscription.roomID))
-            case .refuse(let error): return refuse(error, id: id, room: subscription.roomID)
+            case .refuse(let error): return sendError(error, id: id, room: subscription.roomID)
             case .flood: return sink.endForFlood()
             }
         }
@@ -176,18 +176,18 @@ final class Session {
             clientID: identity.clientID, userID: identity.userID, id: id, at: UnixTime.milliseconds(), content)
         guard !shard.submit(change, set: set, request: id, of: subscription) else { return }
         if let id { subscription.notTaken(id) }
-        refuse(
+        sendError(
             RequestError(.unavailable, "this node cannot take it now; send it again"), id: id,
             room: subscription.roomID)
     }
 
     func joined(_ room: RoomID, id: Int64?) -> Subscription? {
         if let subscription = seats[room]?.subscription { return subscription }
-        refuse(RequestError(.notJoined, "you are not in this room; send `join` first"), id: id, room: room)
+        sendError(RequestError(.notJoined, "you are not in this room; send `join` first"), id: id, room: room)
         return nil
     }
 
-    func refuse(_ error: RequestError, id: Int64?, room: RoomID) {
+    func sendError(_ error: RequestError, id: Int64?, room: RoomID) {
         sink.send(ServerFrame.error(error, id: id, roomID: room.text))
     }
 
@@ -210,7 +210,7 @@ final class Session {
             case .rejection(let rejection): handle(rejection)
             case .request(let frame) where frame.request.asksTheStore && next.due <= .now():
                 // Those before it have used its time up: each with its own would make one wait for the sum of all.
-                refuse(StoreError.unavailable(reason: "").forClient, id: frame.id, room: room)
+                sendError(StoreError.unavailable(reason: "").forClient, id: frame.id, room: room)
             case .request(let frame): handle(frame)
             }
         }

@@ -79,7 +79,7 @@ package final class HubShard {
     }
 
     /// The member is enrolled on another timeline, where claims count anew.
-    package func rejoined(_ subscription: Subscription, _ enrolled: Enrolled) {
+    package func enrolledAnew(_ subscription: Subscription, _ enrolled: Enrolled) {
         subscription.claim = enrolled.claim
         subscription.isRuled = enrolled.isRuled
         subscription.isRemoved = false
@@ -137,7 +137,7 @@ package final class HubShard {
             case .page(let page): received(page)
             case .pageFailed(let fetch): failed(fetch)
             case .reset(let fetch, let to, let rosterSeq, let frame): reset(fetch, to: to, rosterSeq, frame)
-            case .settled(let tickets, let end): settle(tickets, as: end)
+            case .answered(let tickets, let end): answer(tickets, with: end)
             case .moved(let room, let members, let since, let claim, let tickets):
                 for subscription in locals[room] ?? [] { subscription.moved(members, since: since, claim: claim) }
                 hub.writer.readmit(Set(tickets.map(\.subscription)))
@@ -185,10 +185,10 @@ package final class HubShard {
         catchUp(subscription)
     }
 
-    private func settle(_ tickets: [Ticket], as end: InputEnd) {
+    private func answer(_ tickets: [Ticket], with end: InputEnd) {
         for ticket in tickets {
             guard let subscription = subscriptions[ticket.subscription] else { continue }
-            subscription.settle(ticket.request, as: end)
+            subscription.answer(ticket.request, with: end)
         }
         if case .failed(let error) = end, error.code.isTemporary {
             hub.writer.readmit(Set(tickets.map(\.subscription)))

@@ -14,7 +14,7 @@ enum Delivery: Sendable {
     case pageFailed(Fetch)
     /// The client's copy cannot be continued: here is another.
     case reset(Fetch, to: Seq, rosterSeq: Int64, frame: ByteBuffer)
-    case settled([Ticket], InputEnd)
+    case answered([Ticket], InputEnd)
     /// These members of the room are on other nodes, and what `tickets` stand for will not be applied. For the others whose
     /// claim is `since` or higher this is the claim now.
     case moved(RoomNumber, Set<ClientID>, since: Int64, claim: Int64, tickets: [Ticket])

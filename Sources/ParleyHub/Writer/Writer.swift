@@ -7,7 +7,7 @@ package import ParleyCore
 package protocol WriterDelegate: AnyObject, Sendable {
     /// Durable, to be shown. A `base` is nil when only the log knows the place.
     func applied(_ parts: [(part: WriterQueue.Part, base: Seq?)])
-    func settled(_ inputs: [Input], as end: InputEnd)
+    func answered(_ inputs: [Input], with end: InputEnd)
     /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others
     /// whose claim is `since` or higher the room has told nobody up to `claim`.
     func moved(_ members: Set<ClientID>, of room: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
@@ -179,7 +179,7 @@ package final class Writer: Sendable {
         for effect in effects {
             switch effect {
             case .applied(let parts): delegate.applied(parts)
-            case .settled(let inputs, let end): delegate.settled(inputs, as: end)
+            case .answered(let inputs, let end): delegate.answered(inputs, with: end)
             case .moved(let members, let room, let since, let claim, let inputs):
                 delegate.moved(members, of: room, since: since, claim: claim, inputs: inputs)
             }

@@ -17,7 +17,7 @@ package struct WriterMachine: Sendable {
     package enum Effect: Sendable {
         /// Durable, to be shown. A `base` is nil when only the log knows the place.
         case applied([(part: WriterQueue.Part, base: Seq?)])
-        case settled([Input], as: InputEnd)
+        case answered([Input], with: InputEnd)
         /// These members of the room are on other nodes, and `inputs` of theirs will not be applied. Of the others whose
         /// claim is `since` or higher the room has told nobody up to `claim`.
         case moved(Set<ClientID>, of: RoomNumber, since: Int64, claim: Int64, inputs: [Input])
@@ -115,7 +115,7 @@ package struct WriterMachine: Sendable {
                 written.append(part)
                 if !accepted.inputs.isEmpty { applied.append((accepted, base)) }
                 for (input, verdict) in refused {
-                    effects.append(.settled([input], as: .failed(Self.error(for: verdict))))
+                    effects.append(.answered([input], with: .failed(Self.error(for: verdict))))
                 }
             case .appliedUnseen:
                 applied.append((part, nil))
@@ -133,7 +133,7 @@ package struct WriterMachine: Sendable {
             case .gone:
                 queue.finished(part)
                 let error = RequestError(.roomNotFound, "the room is gone")
-                effects.append(.settled(part.inputs, as: .failed(error)))
+                effects.append(.answered(part.inputs, with: .failed(error)))
             case .invalid:
                 let inputs = queue.unfit(part)
                 guard !inputs.isEmpty else {
@@ -141,12 +141,12 @@ package struct WriterMachine: Sendable {
                     break
                 }
                 let error = RequestError(.badRequest, "the database cannot store this")
-                effects.append(.settled(inputs, as: .failed(error)))
+                effects.append(.answered(inputs, with: .failed(error)))
             }
         }
         underWay[way]?.written = written
         guard !applied.isEmpty else { return effects }
-        return effects + [.applied(applied), .settled(applied.flatMap(\.part.inputs), as: .applied)]
+        return effects + [.applied(applied), .answered(applied.flatMap(\.part.inputs), with: .applied)]
     }
 
     /// The store had no answer, and nothing was done.
@@ -170,7 +170,7 @@ package struct WriterMachine: Sendable {
             underWay[way]?.told.formUnion(late.map(\.ticket))
             open += late
         }
-        if !open.isEmpty { effects.append(.settled(open, as: .leftOpen)) }
+        if !open.isEmpty { effects.append(.answered(open, with: .leftOpen)) }
         return effects
     }
 
@@ -193,6 +193,6 @@ package struct WriterMachine: Sendable {
 
     private static func returned(_ inputs: [Input]) -> [Effect] {
         let error = RequestError(.unavailable, "the database could not be reached in time; send it again")
-        return inputs.isEmpty ? [] : [.settled(inputs, as: .failed(error))]
+        return inputs.isEmpty ? [] : [.answered(inputs, with: .failed(error))]
     }
 }

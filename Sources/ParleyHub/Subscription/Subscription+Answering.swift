@@ -4,7 +4,7 @@ import ParleyWire
 extension Subscription {
     /// An input of this subscription has come to its end. Says to the client what it must hear: nothing when it was
     /// applied, for the next update shows that, unless it asked twice.
-    func settle(_ request: Int64?, as end: InputEnd) {
+    func answer(_ request: Int64?, with end: InputEnd) {
         switch (request, end) {
         case (nil, .applied), (nil, .leftOpen): break
         case (nil, .failed(let error)):
