@@ -122,8 +122,8 @@ BEGIN
                 room, id, rule, room_seq, bytes_max, changes[passed - counts[i] + 1:passed],
                 conditions[passed - counts[i] + 1:passed]) j;
             ended := clock_timestamp();
-            IF rulings.verdicts[1] = 'l' THEN
-                RETURN QUERY SELECT i, 0, 'l'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+            IF rulings.verdicts[1] IN ('l', 'o') THEN
+                RETURN QUERY SELECT i, 0, rulings.verdicts[1], NULL::bigint, NULL::bigint, NULL::text, NULL::text,
                     NULL::bigint;
                 CONTINUE;
             END IF;
@@ -208,7 +208,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base, and how long its rule took), m (its claim has moved) or l (its rule could not run, for another transaction was in the way), and one for each input that was not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
+COMMENT ON FUNCTION parley.append_judged(writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean, values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[], changes text[], sets text[], conditions text[]) IS 'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room that was there and not locked, verdict a (accepted, with base, and how long its rule took), m (its claim has moved), l (its rule could not run, for another transaction was in the way) or o (too much for one row of the log), and one for each input that was not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
 
 CREATE FUNCTION parley.apply_rule(room bigint, room_id text, function text, is_batch boolean, at bigint, passed integer, values_bytes_max integer, bytes_max integer, changes text[], OUT texts text[], OUT refusals text[]) RETURNS record
     LANGUAGE plpgsql
@@ -240,6 +240,8 @@ BEGIN
         ORDER BY c.ix);
     IF is_batch THEN
         EXECUTE format('SELECT %s($1, $2, $3)', function) INTO rulings USING room_id, current, inputs;
+        -- An array may begin anywhere and have more dimensions than one.
+        rulings := ARRAY(SELECT r FROM unnest(rulings) r);
         IF cardinality(rulings) IS DISTINCT FROM cardinality(inputs) THEN
             RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format(
                 '%s gave %s rulings for %s inputs', function, COALESCE(cardinality(rulings)::text, 'NULL'),
@@ -266,6 +268,7 @@ BEGIN
             THEN
                 RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the set of the rule is no object that has each key once';
             END IF;
+            PERFORM parley.check_keys(news, 'the set of the rule');
             PERFORM parley.check_payload(btrim(news::text, E' \t\n\r'), 'the set of the rule', values_bytes_max, 101)
             WHERE parley.is_plain_payload(news::text, values_bytes_max) IS NOT TRUE;
         END IF;
@@ -518,9 +521,29 @@ $$;
 
 COMMENT ON FUNCTION parley.check_client(client text) IS 'Raises PY004 unless this can be the id of a client, or is NULL';
 
+CREATE FUNCTION parley.check_keys(news json, name text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- As for sockets. An index holds no more than 2,700.
+    bytes_max constant integer := 1024;
+    long text := (SELECT k FROM json_object_keys(news) k WHERE octet_length(k) > bytes_max LIMIT 1);
+BEGIN
+    IF long IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY005',
+            MESSAGE = format('the key %L… in %s has %s bytes, more than %s', left(long, 40), name, octet_length(long), bytes_max),
+            HINT = 'A key is a name: put what is long into the value.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.check_keys(news json, name text) IS 'Raises PY005 unless the keys of a set are as short as those of sockets have to be';
+
 CREATE FUNCTION parley.check_payload(payload text, name text, bytes_max integer, depth_max integer) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET standard_conforming_strings TO 'on'
     AS $$
 DECLARE
     breach text;
@@ -746,7 +769,11 @@ BEGIN
     INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds, rule_no)
     VALUES (id, parley.random_tag(), payload::json, retain_messages, retain_seconds, number)
     ON CONFLICT ON CONSTRAINT room_id_is_unique DO NOTHING;
-    IF NOT FOUND AND if_missing IS NOT TRUE THEN
+    IF NOT FOUND AND if_missing IS TRUE AND EXISTS (
+        SELECT FROM parley.room r WHERE r.room_id = id AND r.closed_at IS NOT NULL)
+    THEN
+        PERFORM parley.raise_no_room(id);
+    ELSIF NOT FOUND AND if_missing IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'PY003', MESSAGE = format('there is a room %L already', id),
             HINT = 'With if_missing => true that is no error. The id of a closed room is taken for another day.';
     END IF;
@@ -772,7 +799,7 @@ BEGIN
             HINT = 'A name has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ...';
     END IF;
     SELECT p.oid, n.nspname AS schema, p.proname AS name, pg_get_userbyid(p.proowner) AS owner,
-        p.prosecdef AS is_definer, p.prokind, p.proretset AS is_set,
+        p.prosecdef AS is_definer, p.prokind, p.provariadic, p.proretset AS is_set,
         p.oid::regprocedure::text AS shown, p.proargtypes::oid[] AS arguments, p.prorettype::oid AS result,
         EXISTS (SELECT FROM unnest(p.proconfig) c(setting) WHERE c.setting LIKE 'search_path=%') AS has_path
     INTO called
@@ -782,7 +809,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = 'there is no such function', HINT = shape;
     END IF;
-    IF called.prokind <> 'f' OR called.is_set OR (called.arguments[0:2], called.result) NOT IN (
+    IF called.prokind <> 'f' OR called.is_set OR called.provariadic <> 0 OR (called.arguments[0:2], called.result) NOT IN (
         (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input'::regtype]::oid[], 'parley.ruling'::regtype::oid),
         (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input[]'::regtype]::oid[], 'parley.ruling[]'::regtype::oid))
         OR cardinality(called.arguments) <> 3
@@ -1093,6 +1120,12 @@ BEGIN
             WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
                 verdicts := ARRAY['l'::"char"];
                 RETURN;
+            WHEN SQLSTATE 'PY101' THEN
+                verdicts := CASE WHEN cardinality(changes) > 1 THEN ARRAY['o'::"char"] ELSE '{}' END;
+                texts := '{}';
+                IF cardinality(verdicts) = 1 THEN
+                    RETURN;
+                END IF;
             WHEN OTHERS OR assert_failure THEN
                 verdicts := '{}';
                 texts := '{}';
@@ -1128,8 +1161,11 @@ BEGIN
                 WHEN SQLSTATE 'PY100' THEN
                     verdicts[n] := 't';
                 WHEN SQLSTATE 'PY101' THEN
+                    IF cardinality(changes) > 1 THEN
+                        RAISE EXCEPTION USING ERRCODE = 'PY103', MESSAGE = 'too much for one row of the log';
+                    END IF;
                     verdicts[n] := 'x';
-                    texts[n] := 'the room''s rule makes too much of what came together with this';
+                    texts[n] := 'the room''s rule makes too much of this';
                 WHEN OTHERS OR assert_failure THEN
                     failure := COALESCE(failure, format('%s (%s)', SQLERRM, SQLSTATE));
                     verdicts[n] := 'x';
@@ -1140,6 +1176,9 @@ BEGIN
         WHEN SQLSTATE 'PY102' THEN
             verdicts := ARRAY['l'::"char"];
             RETURN;
+        WHEN SQLSTATE 'PY103' THEN
+            verdicts := ARRAY['o'::"char"];
+            RETURN;
     END;
     IF failure IS NOT NULL THEN
         RAISE WARNING 'rule % failed in room %: %', name, room_id, failure;
@@ -1147,7 +1186,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION parley.judge_by_rule(room bigint, room_id text, rule bigint, at bigint, values_bytes_max integer, changes text[], conditions text[], OUT verdicts "char"[], OUT texts text[], OUT more text[]) IS 'For nodes: what a room''s rule says of changes, one after another, with their values set. A verdict for each: a (written as it came), r (written as this text), x (refused for this reason), c (its condition did not hold: values and versions), t (values too large). Or l alone: nothing was done, for another transaction was in the way of the rule';
+COMMENT ON FUNCTION parley.judge_by_rule(room bigint, room_id text, rule bigint, at bigint, values_bytes_max integer, changes text[], conditions text[], OUT verdicts "char"[], OUT texts text[], OUT more text[]) IS 'For nodes: what a room''s rule says of changes, one after another, with their values set. A verdict for each: a (written as it came), r (written as this text), x (refused for this reason), c (its condition did not hold: values and versions), t (values too large). Or one alone, and nothing was done: l, for another transaction was in the way of the rule, or o, for the changes together would be too much for one row of the log';
 
 CREATE FUNCTION parley.keep_marks(room bigint, changes_min integer, chunks_max integer, bytes_max integer, refused_max integer) RETURNS boolean
     LANGUAGE plpgsql
@@ -1864,6 +1903,7 @@ BEGIN
     IF EXISTS (SELECT FROM json_object_keys(news) k GROUP BY k HAVING count(*) > 1) THEN
         RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a key stands twice in "set"', HINT = 'Name each key once.';
     END IF;
+    PERFORM parley.check_keys(news, '"set"');
     IF json_typeof(condition) <> 'object' OR EXISTS (
         SELECT FROM json_each(condition) c
         GROUP BY c.key

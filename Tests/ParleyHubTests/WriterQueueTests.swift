@@ -297,6 +297,27 @@ struct WriterQueueTests {
         #expect(queue.nextBatch { 0 }.map { text($0.append.body) } == ["{4},{5}"])
     }
 
+    @Test(
+        "a part that is too much at once is tried in halves, and halves of these, in order; what came since is not suspect"
+    )
+    func divide() {
+        var queue = WriterQueue()
+        for id in 1...8 { _ = queue.enqueue(input("{\(id)}", id: Int64(id)), room: room) }
+        queue.divide(queue.nextBatch { 0 }[0], on: .together)
+        _ = queue.enqueue(input("{9}", id: 9), room: room)
+        _ = queue.enqueue(input("{10}", id: 10), room: room)
+        func next() -> WriterQueue.Part { queue.nextBatch { 0 }[0] }
+        let half = next()
+        #expect(text(half.append.body) == "{1},{2},{3},{4}")
+        queue.divide(half, on: .together)
+        for bodies in ["{1},{2}", "{3},{4}", "{5},{6}", "{7},{8}", "{9},{10}"] {
+            let part = next()
+            #expect(text(part.append.body) == bodies)
+            queue.finished(part)
+        }
+        #expect(queue.waitingBytes == 0)
+    }
+
     @Test("what a subscription has waiting can be taken out")
     func remove() {
         var queue = WriterQueue()

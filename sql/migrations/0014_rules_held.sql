@@ -1,8 +1,11 @@
--- older nodes: go on
+-- older nodes: stop
 --
 -- A rule is somebody else's code in a node's transaction and session. It is held to more: what its tables check at the end of
 -- a transaction is checked in its own time and as its owner, it is known by its arguments and its owner, and it cannot
 -- forbid the transaction to write. What a session keeps of it, the node puts back.
+--
+-- What a rule makes of a batch may be too much for one row of the log: nothing of it is done then, and its node tries fewer
+-- inputs at once, where it refused what did not fit. Older nodes do not know that answer.
 --
 -- A session cannot be kept from all that code in it may do (it can take prepared statements away, or end the backend), so a rule is
 -- trusted as the node is, and to make one is no right of every application any more: its owner gives it.
@@ -27,6 +30,27 @@ RETURN concat_ws(' ', 'text'::regtype::oid, 'jsonb'::regtype::oid,
 
 COMMENT ON FUNCTION parley.rule_arguments IS 'The types of what a rule is given, as pg_proc has them';
 
+CREATE FUNCTION parley.check_keys(news json, name text) RETURNS void
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- As for sockets. An index holds no more than 2,700.
+    bytes_max constant integer := 1024;
+    long text := (SELECT k FROM json_object_keys(news) k WHERE octet_length(k) > bytes_max LIMIT 1);
+BEGIN
+    IF long IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY005',
+            MESSAGE = format('the key %L… in %s has %s bytes, more than %s', left(long, 40), name, octet_length(long), bytes_max),
+            HINT = 'A key is a name: put what is long into the value.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.check_keys IS 'Raises PY005 unless the keys of a set are as short as those of sockets have to be';
+
+
 CREATE OR REPLACE FUNCTION parley.create_rule(name text, function regproc) RETURNS void
 LANGUAGE plpgsql
 VOLATILE SECURITY DEFINER
@@ -44,7 +68,7 @@ BEGIN
             HINT = 'A name has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ...';
     END IF;
     SELECT p.oid, n.nspname AS schema, p.proname AS name, pg_get_userbyid(p.proowner) AS owner,
-        p.prosecdef AS is_definer, p.prokind, p.proretset AS is_set,
+        p.prosecdef AS is_definer, p.prokind, p.provariadic, p.proretset AS is_set,
         p.oid::regprocedure::text AS shown, p.proargtypes::oid[] AS arguments, p.prorettype::oid AS result,
         EXISTS (SELECT FROM unnest(p.proconfig) c(setting) WHERE c.setting LIKE 'search_path=%') AS has_path
     INTO called
@@ -54,7 +78,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = 'there is no such function', HINT = shape;
     END IF;
-    IF called.prokind <> 'f' OR called.is_set OR (called.arguments[0:2], called.result) NOT IN (
+    IF called.prokind <> 'f' OR called.is_set OR called.provariadic <> 0 OR (called.arguments[0:2], called.result) NOT IN (
         (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input'::regtype]::oid[], 'parley.ruling'::regtype::oid),
         (ARRAY['text'::regtype, 'jsonb'::regtype, 'parley.rule_input[]'::regtype]::oid[], 'parley.ruling[]'::regtype::oid))
         OR cardinality(called.arguments) <> 3
@@ -122,6 +146,8 @@ BEGIN
         ORDER BY c.ix);
     IF is_batch THEN
         EXECUTE format('SELECT %s($1, $2, $3)', function) INTO rulings USING room_id, current, inputs;
+        -- An array may begin anywhere and have more dimensions than one.
+        rulings := ARRAY(SELECT r FROM unnest(rulings) r);
         IF cardinality(rulings) IS DISTINCT FROM cardinality(inputs) THEN
             RAISE EXCEPTION USING ERRCODE = 'PY010', MESSAGE = format(
                 '%s gave %s rulings for %s inputs', function, COALESCE(cardinality(rulings)::text, 'NULL'),
@@ -148,6 +174,7 @@ BEGIN
             THEN
                 RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'the set of the rule is no object that has each key once';
             END IF;
+            PERFORM parley.check_keys(news, 'the set of the rule');
             PERFORM parley.check_payload(btrim(news::text, E' \t\n\r'), 'the set of the rule', values_bytes_max, 101)
             WHERE parley.is_plain_payload(news::text, values_bytes_max) IS NOT TRUE;
         END IF;
@@ -256,6 +283,12 @@ BEGIN
             WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
                 verdicts := ARRAY['l'::"char"];
                 RETURN;
+            WHEN SQLSTATE 'PY101' THEN
+                verdicts := CASE WHEN cardinality(changes) > 1 THEN ARRAY['o'::"char"] ELSE '{}' END;
+                texts := '{}';
+                IF cardinality(verdicts) = 1 THEN
+                    RETURN;
+                END IF;
             WHEN OTHERS OR assert_failure THEN
                 verdicts := '{}';
                 texts := '{}';
@@ -291,8 +324,11 @@ BEGIN
                 WHEN SQLSTATE 'PY100' THEN
                     verdicts[n] := 't';
                 WHEN SQLSTATE 'PY101' THEN
+                    IF cardinality(changes) > 1 THEN
+                        RAISE EXCEPTION USING ERRCODE = 'PY103', MESSAGE = 'too much for one row of the log';
+                    END IF;
                     verdicts[n] := 'x';
-                    texts[n] := 'the room''s rule makes too much of what came together with this';
+                    texts[n] := 'the room''s rule makes too much of this';
                 WHEN OTHERS OR assert_failure THEN
                     failure := COALESCE(failure, format('%s (%s)', SQLERRM, SQLSTATE));
                     verdicts[n] := 'x';
@@ -303,12 +339,327 @@ BEGIN
         WHEN SQLSTATE 'PY102' THEN
             verdicts := ARRAY['l'::"char"];
             RETURN;
+        WHEN SQLSTATE 'PY103' THEN
+            verdicts := ARRAY['o'::"char"];
+            RETURN;
     END;
     IF failure IS NOT NULL THEN
         RAISE WARNING 'rule % failed in room %: %', name, room_id, failure;
     END IF;
 END
 $$;
+
+COMMENT ON FUNCTION parley.judge_by_rule IS
+    'For nodes: what a room''s rule says of changes, one after another, with their values set. A verdict for each: a (written as '
+    'it came), r (written as this text), x (refused for this reason), c (its condition did not hold: values and versions), t '
+    '(values too large). Or one alone, and nothing was done: l, for another transaction was in the way of the rule, or o, for the '
+    'changes together would be too much for one row of the log';
+
+CREATE OR REPLACE FUNCTION parley.append_judged(
+    writer bigint, writer_incarnation bigint, writer_epoch bigint, batch bigint, lease_ms integer, skip_locked boolean,
+    values_bytes_max integer, room_nos bigint[], claims bigint[], tags integer[], refused text[], counts integer[],
+    changes text[], sets text[], conditions text[]
+) RETURNS TABLE (
+    ix integer, input integer, verdict "char", base bigint, claim bigint, values_now text, versions_now text,
+    rule_us bigint
+)
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    locked bigint[];
+    room bigint;
+    id text;
+    rule bigint;
+    room_claim bigint;
+    room_seq bigint;
+    at bigint;
+    bytes bigint;
+    bytes_after bigint;
+    bytes_max integer := COALESCE((SELECT s.values_bytes_max FROM parley.setting s), values_bytes_max);
+    accepted text[];
+    passed integer := 0;
+    place integer;
+    found_values text;
+    found_versions text;
+    refused_places integer[];
+    rulings record;
+    began timestamptz;
+    ended timestamptz;
+BEGIN
+    UPDATE parley.writer w
+    SET last_batch = batch, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+    WHERE w.writer_no = writer AND w.incarnation = writer_incarnation AND w.epoch = writer_epoch
+        AND w.dead_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT 0, 0, 'f'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+        NULL::bigint;
+
+    IF skip_locked THEN
+        locked := ARRAY(
+            SELECT r.room_no FROM parley.room r WHERE r.room_no = ANY (room_nos) AND r.closed_at IS NULL
+            ORDER BY r.room_no FOR NO KEY UPDATE SKIP LOCKED);
+    ELSE
+        locked := ARRAY(
+            SELECT r.room_no FROM parley.room r WHERE r.room_no = ANY (room_nos) AND r.closed_at IS NULL
+            ORDER BY r.room_no FOR NO KEY UPDATE);
+    END IF;
+
+    FOR i IN 1..cardinality(room_nos) LOOP
+        room := room_nos[i];
+        passed := passed + counts[i];
+        CONTINUE WHEN room <> ALL (locked);
+        SELECT r.claim_seq, r.last_seq, r.room_id, r.rule_no INTO room_claim, room_seq, id, rule
+        FROM parley.room r WHERE r.room_no = room;
+        IF room_claim <> claims[i] THEN
+            RETURN QUERY SELECT i, 0, 'm'::"char", NULL::bigint, room_claim, NULL::text, NULL::text, NULL::bigint;
+            CONTINUE;
+        END IF;
+        at := room_seq;
+        accepted := '{}';
+        refused_places := '{}';
+        began := NULL;
+        IF rule IS NOT NULL THEN
+            began := clock_timestamp();
+            SELECT j.* INTO rulings
+            FROM parley.judge_by_rule(
+                room, id, rule, room_seq, bytes_max, changes[passed - counts[i] + 1:passed],
+                conditions[passed - counts[i] + 1:passed]) j;
+            ended := clock_timestamp();
+            IF rulings.verdicts[1] IN ('l', 'o') THEN
+                RETURN QUERY SELECT i, 0, rulings.verdicts[1], NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                    NULL::bigint;
+                CONTINUE;
+            END IF;
+            FOR n IN 1..counts[i] LOOP
+                place := passed - counts[i] + n;
+                IF rulings.verdicts[n] IN ('a', 'r') THEN
+                    at := at + 1;
+                    accepted := accepted || COALESCE(rulings.texts[n], changes[place]);
+                ELSE
+                    refused_places := refused_places || place;
+                END IF;
+                IF rulings.verdicts[n] <> 'a' THEN
+                    RETURN QUERY SELECT i, n, rulings.verdicts[n], NULL::bigint, NULL::bigint, rulings.texts[n],
+                        rulings.more[n], NULL::bigint;
+                END IF;
+            END LOOP;
+        ELSE
+            SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes
+            FROM parley.room_value v WHERE v.room_no = room;
+            FOR n IN 1..counts[i] LOOP
+                place := passed - counts[i] + n;
+                IF sets[place] IS NOT NULL THEN
+                    SELECT c.found_values, c.found_versions INTO found_values, found_versions
+                    FROM parley.breach_of_condition(room, conditions[place]) c;
+                    IF FOUND THEN
+                        RETURN QUERY SELECT i, n, 'c'::"char", NULL::bigint, NULL::bigint, found_values, found_versions,
+                            NULL::bigint;
+                        refused_places := refused_places || place;
+                        CONTINUE;
+                    END IF;
+                    SELECT bytes + COALESCE(sum(
+                        CASE WHEN s.value::text = 'null' THEN 0 ELSE octet_length(s.key) + octet_length(s.value::text) END
+                        - COALESCE(octet_length(v.key) + octet_length(v.value), 0)), 0)
+                    INTO bytes_after
+                    FROM json_each(sets[place]::json) s
+                    LEFT JOIN parley.room_value v ON v.room_no = room AND v.key = s.key;
+                    IF bytes_after > bytes_max AND bytes_after > bytes THEN
+                        RETURN QUERY SELECT i, n, 't'::"char", NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+                            NULL::bigint;
+                        refused_places := refused_places || place;
+                        CONTINUE;
+                    END IF;
+                    DELETE FROM parley.room_value v
+                    USING json_each(sets[place]::json) s
+                    WHERE v.room_no = room AND v.key = s.key AND s.value::text = 'null';
+                    INSERT INTO parley.room_value AS v (room_no, key, value, seq)
+                    SELECT room, s.key, s.value::text, at + 1
+                    FROM json_each(sets[place]::json) s
+                    WHERE s.value::text <> 'null'
+                    ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
+                    bytes := bytes_after;
+                END IF;
+                at := at + 1;
+                accepted := accepted || changes[place];
+            END LOOP;
+        END IF;
+        IF at > room_seq THEN
+            UPDATE parley.room r SET last_seq = at WHERE r.room_no = room;
+            -- Below an id that is accepted here all are settled: the log has to tell of those that were refused.
+            INSERT INTO parley.update_log (room_no, last_seq, first_seq, tag, refused, body)
+            VALUES (room, at, room_seq + 1, tags[i], NULLIF(concat_ws(' ', refused[i], (
+                SELECT string_agg(q.client_id || '=' || q.id, ' ' ORDER BY q.id)
+                FROM (
+                    SELECT changes[p]::json ->> 'clientId' AS client_id, (changes[p]::json ->> 'id')::bigint AS id
+                    FROM unnest(refused_places) p
+                ) q
+                JOIN (
+                    SELECT a.change::json ->> 'clientId' AS client_id, max((a.change::json ->> 'id')::bigint) AS id
+                    FROM unnest(accepted) a(change)
+                    WHERE refused_places <> '{}'
+                    GROUP BY 1
+                ) a ON a.client_id = q.client_id AND a.id > q.id
+            )), ''), array_to_string(accepted, ','));
+        END IF;
+        RETURN QUERY SELECT i, 0, 'a'::"char", room_seq, NULL::bigint, NULL::text, NULL::text,
+            (extract(epoch FROM ended - began) * 1000000)::bigint;
+    END LOOP;
+    -- A rule may have turned it off, also for what comes after this transaction.
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        PERFORM set_config('synchronous_commit', 'on', false);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION parley.append_judged IS
+    'For nodes: a batch of which each room holds inputs that are judged, or has a rule. A row for the fence, one for each room '
+    'that was there and not locked, verdict a (accepted, with base, and how long its rule took), m (its claim has moved), l (its rule '
+    'could not run, for another transaction was in the way) or o (too much for one row of the log), and one for each input that was '
+    'not written as it came, verdict c (its condition did not hold), t (too large), x (refused by the rule, for the reason in '
+    'values_now) or r (values_now is what the rule made of it). No row at all when the writer is fenced';
+
+CREATE OR REPLACE FUNCTION parley.set_values(room text, set json, "if" json DEFAULT NULL, client text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql
+VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    values_bytes_max constant integer := (SELECT s.values_bytes_max FROM parley.setting s);
+    news ALIAS FOR $2;
+    condition ALIAS FOR $3;
+    payload text := btrim(news::text, E' \t\n\r');
+    number bigint;
+    seq bigint;
+    bytes bigint;
+    bytes_after bigint;
+    found_values text;
+    found_versions text;
+BEGIN
+    IF payload IS NULL OR json_typeof(news) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"set" must be a JSON object',
+            HINT = 'It names keys and their new values: {"score":3,"turn":null}; null removes a key.';
+    END IF;
+    IF parley.is_plain_payload(payload, values_bytes_max) IS NOT TRUE THEN
+        -- Nesting counts from each value.
+        PERFORM parley.check_payload(payload, '"set"', values_bytes_max, 101);
+    END IF;
+    IF EXISTS (SELECT FROM json_object_keys(news) k GROUP BY k HAVING count(*) > 1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = 'a key stands twice in "set"', HINT = 'Name each key once.';
+    END IF;
+    PERFORM parley.check_keys(news, '"set"');
+    IF json_typeof(condition) <> 'object' OR EXISTS (
+        SELECT FROM json_each(condition) c
+        GROUP BY c.key
+        HAVING count(*) > 1 OR bool_or(c.value::text !~ '^[0-9]{1,16}$' OR length(c.value::text) = 16
+            AND c.value::text > '9007199254740991'))
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"if" must name each key once, with a place',
+            HINT = 'A place is the seq of the change that wrote the key last, 0 for one that must not exist: {"x":9}.';
+    END IF;
+    PERFORM parley.check_client(client);
+
+    number := parley.hold_room(room);
+    SELECT '{' || string_agg(to_json(c.key)::text || ':' || v.value, ',') || '}',
+        '{' || string_agg(to_json(c.key)::text || ':' || COALESCE(v.seq, 0), ',') || '}'
+    INTO found_values, found_versions
+    FROM json_each_text(condition) c
+    LEFT JOIN parley.room_value v ON v.room_no = number AND v.key = c.key
+    HAVING bool_or(COALESCE(v.seq, 0) <> c.value::bigint);
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY006', MESSAGE = format('"if" did not hold in room %L', room),
+            DETAIL = format('{"values":%s,"versions":%s}', COALESCE(found_values, '{}'), found_versions),
+            HINT = 'Look at the values and versions in the detail, and decide anew.';
+    END IF;
+    SELECT COALESCE(sum(octet_length(v.key) + octet_length(v.value)), 0) INTO bytes
+    FROM parley.room_value v WHERE v.room_no = number;
+    SELECT bytes + COALESCE(sum(
+        CASE WHEN s.value::text = 'null' THEN 0 ELSE octet_length(s.key) + octet_length(s.value::text) END
+        - COALESCE(octet_length(v.key) + octet_length(v.value), 0)), 0)
+    INTO bytes_after
+    FROM json_each(news) s
+    LEFT JOIN parley.room_value v ON v.room_no = number AND v.key = s.key;
+    IF bytes_after > values_bytes_max AND bytes_after > bytes THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY005',
+            MESSAGE = format(
+                'the values of room %L would have %s bytes, more than %s', room, bytes_after, values_bytes_max),
+            HINT = 'Remove keys by setting them to null, in this call or before it.';
+    END IF;
+
+    UPDATE parley.room r SET last_seq = r.last_seq + 1 WHERE r.room_no = number RETURNING r.last_seq INTO seq;
+    DELETE FROM parley.room_value v
+    USING json_each(news) s
+    WHERE v.room_no = number AND v.key = s.key AND s.value::text = 'null';
+    INSERT INTO parley.room_value AS v (room_no, key, value, seq)
+    SELECT number, s.key, s.value::text, seq
+    FROM json_each(news) s
+    WHERE s.value::text <> 'null'
+    ON CONFLICT ON CONSTRAINT room_value_pkey DO UPDATE SET value = EXCLUDED.value, seq = EXCLUDED.seq;
+    INSERT INTO parley.update_log (room_no, last_seq, first_seq, at, tag, body)
+    VALUES (number, seq, seq, clock_timestamp(), parley.random_tag(), parley.encoded_change(client, 'set', payload));
+    PERFORM pg_notify('parley', '0:0 ' || number || ':' || seq || ':0');
+    RETURN seq;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION parley.create_room(
+    room text DEFAULT NULL, meta json DEFAULT NULL, retain_messages bigint DEFAULT NULL,
+    retain_seconds bigint DEFAULT NULL, if_missing boolean DEFAULT false, rule text DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql
+VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Without letters that look like others: 60 bits.
+    letters constant text := '0123456789abcdefghjkmnpqrstvwxyz';
+    random_bytes bytea := decode(replace(gen_random_uuid()::text, '-', ''), 'hex');
+    id text := COALESCE(room, (
+        -- Bytes 6 and 8 are not all random.
+        SELECT string_agg(substr(letters, get_byte(random_bytes, b) % 32 + 1, 1), '')
+        FROM unnest('{0,1,2,3,4,5,10,11,12,13,14,15}'::integer[]) b));
+    payload text := btrim(meta::text, E' \t\n\r');
+    number bigint;
+BEGIN
+    IF NOT parley.is_public_id(id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = format('%L cannot be the id of a room', left(id, 80)),
+            HINT = 'An id has 1 to 64 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ..; NULL gets one made.';
+    END IF;
+    IF meta IS NOT NULL THEN
+        PERFORM parley.check_payload(payload, '"meta"', 8192, 100);
+    END IF;
+    IF json_typeof(meta) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY004', MESSAGE = '"meta" must be a JSON object',
+            HINT = 'For example {"topic":"tea"}.';
+    END IF;
+    PERFORM parley.check_retention(retain_messages, retain_seconds);
+    IF rule IS NOT NULL THEN
+        SELECT r.rule_no INTO number FROM parley.rule r WHERE r.name = rule FOR KEY SHARE;
+        IF NOT FOUND THEN
+            PERFORM parley.raise_no_rule(rule);
+        END IF;
+    END IF;
+    INSERT INTO parley.room (room_id, tag, meta, retain_messages, retain_seconds, rule_no)
+    VALUES (id, parley.random_tag(), payload::json, retain_messages, retain_seconds, number)
+    ON CONFLICT ON CONSTRAINT room_id_is_unique DO NOTHING;
+    IF NOT FOUND AND if_missing IS TRUE AND EXISTS (
+        SELECT FROM parley.room r WHERE r.room_id = id AND r.closed_at IS NOT NULL)
+    THEN
+        PERFORM parley.raise_no_room(id);
+    ELSIF NOT FOUND AND if_missing IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'PY003', MESSAGE = format('there is a room %L already', id),
+            HINT = 'With if_missing => true that is no error. The id of a closed room is taken for another day.';
+    END IF;
+    RETURN id;
+END
+$$;
+
+-- Its literals hold backslashes.
+ALTER FUNCTION parley.check_payload(text, text, integer, integer) SET standard_conforming_strings = on;
 
 CREATE OR REPLACE FUNCTION parley.refuse(reason text) RETURNS parley.ruling
 LANGUAGE sql

@@ -47,7 +47,7 @@ public struct RefusedIDs: Hashable, Sendable {
     }
 }
 
-/// What became of one append. Final but for `moved` and `locked`, after which what is left is appended again.
+/// What became of one append. Final but for `moved`, `locked` and `tooMuch`, after which what is left is appended again.
 public enum AppendOutcome: Sendable, Equatable {
     /// Durable; the first change has `base + 1`.
     case applied(base: Seq)
@@ -60,6 +60,8 @@ public enum AppendOutcome: Sendable, Equatable {
     case moved(claim: Int64, members: Set<ClientID>)
     /// Not applied: a foreign transaction holds the room. Send it again later.
     case locked
+    /// Not applied: more inputs together than its rule can deal with. Send fewer of them at once.
+    case tooMuch
     /// Not applied: the room is gone.
     case gone
     /// Not applied, and never will be.

@@ -7,8 +7,10 @@ struct RoomInputs {
     private(set) var inputs: Deque<Input> = []
     /// Of the changes of `inputs`.
     private(set) var bytes = 0
-    /// So many of the next inputs are written one by one: one of them cannot be stored.
-    var suspects = 0
+    /// So many of the next inputs are written a few at a time: not all of them together can be.
+    private var suspects = 0
+    /// How few.
+    private var suspectsTogether = 1
 
     mutating func append(_ input: Input) {
         inputs.append(input)
@@ -20,20 +22,28 @@ struct RoomInputs {
         bytes += earlier.reduce(0) { $0 + $1.change.count }
     }
 
+    /// These inputs, which are the next ones, could not be written together.
+    mutating func suspect(_ inputs: Int, together: Int) {
+        // Those behind them were suspect already.
+        suspects += inputs
+        suspectsTogether = max(1, together)
+    }
+
     /// The next inputs that go into the log as one chunk, at least one, with their changes joined.
     mutating func takeChunk() -> (inputs: [Input], body: [UInt8]) {
         var body: [UInt8] = []
         var taken: [Input] = []
         body.reserveCapacity(min(bytes + inputs.count, Limits.chunkBytesMax))
         while let next = inputs.first,
-            taken.isEmpty || suspects == 0 && body.count + 1 + next.change.count <= Limits.chunkBytesMax
+            taken.isEmpty
+                || (suspects == 0 || taken.count < suspectsTogether) && body.count + 1 + next.change.count <= Limits.chunkBytesMax
         {
             if !taken.isEmpty { body.append(UInt8(ascii: ",")) }
             body.append(contentsOf: next.change)
             taken.append(inputs.removeFirst())
             bytes -= next.change.count
         }
-        suspects = max(0, suspects - 1)
+        suspects = max(0, suspects - taken.count)
         return (taken, body)
     }
 

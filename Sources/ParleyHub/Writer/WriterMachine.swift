@@ -130,6 +130,9 @@ package struct WriterMachine: Sendable {
             case .locked:
                 queue.putBack(part, to: .apart)
                 removeEvicted(from: room)
+            case .tooMuch:
+                queue.divide(part, on: way)
+                removeEvicted(from: room)
             case .gone:
                 queue.finished(part)
                 let error = RequestError(.roomNotFound, "the room is gone")

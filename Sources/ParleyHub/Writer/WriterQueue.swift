@@ -154,8 +154,14 @@ package struct WriterQueue {
             return part.inputs
         }
         putBack(part, to: .together)
-        rooms[part.append.room]?.suspects = part.inputs.count
+        rooms[part.append.room]?.suspect(part.inputs.count, together: 1)
         return []
+    }
+
+    /// The part was not applied, for it is too much at once: it is tried again in halves.
+    package mutating func divide(_ part: Part, on way: Way) {
+        putBack(part, to: way)
+        rooms[part.append.room]?.suspect(part.inputs.count, together: part.inputs.count / 2)
     }
 
     /// An id was refused before it came here.

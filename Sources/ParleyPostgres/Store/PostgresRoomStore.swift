@@ -201,7 +201,7 @@ public final class PostgresRoomStore: RoomStore {
         case .applied(let base): marksKeeper.applied(append.count, to: append.room, after: base)
         case .judged(let base, let verdicts):
             marksKeeper.applied(verdicts.count(where: \.isAccepted), to: append.room, after: base)
-        case .appliedUnseen, .moved, .locked, .gone, .invalid: break
+        case .appliedUnseen, .moved, .locked, .tooMuch, .gone, .invalid: break
         }
     }
 

@@ -70,7 +70,7 @@ struct AdministrationTests {
                 #expect(try await database.query("SELECT FROM parley.members").isEmpty)
                 for call in [
                     "publish('tea', '1')", "set_values('tea', '{}')", "remove_member('tea', 'ann')",
-                    "set_retention('tea', 1)",
+                    "set_retention('tea', 1)", "create_room('tea', if_missing => true)",
                 ] { try await database.expectRefusal("PY002", "SELECT parley.\(call)") }
                 try await database.expectRefusal("PY003", "SELECT parley.create_room('tea')")
 

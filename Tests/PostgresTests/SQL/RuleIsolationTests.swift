@@ -55,6 +55,126 @@ struct RuleIsolationTests {
         }
     }
 
+    @Test("a rule with which the commit itself fails is refused, and the others are written")
+    func commitFails() async throws {
+        try await ScratchDatabase.use { database in
+            // Truncated at the commit, in an order that a foreign key forbids.
+            try await database.makeRule(
+                "temporary",
+                """
+                IF to_regclass('pg_temp.pb') IS NULL THEN
+                    EXECUTE 'CREATE TEMP TABLE pa (x integer PRIMARY KEY) ON COMMIT DELETE ROWS';
+                    EXECUTE 'CREATE TEMP TABLE pb (x integer REFERENCES pa)';
+                END IF;
+                RETURN NULL;
+                """)
+            try await database.makeRule("open", "RETURN NULL;")
+            try await database.withStore(adjust: patient) { store in
+                let bad = try await store.makeRoom("bad", rule: "temporary")
+                let open = try await store.makeRoom("open", rule: "open")
+                let outcomes = try await store.append([ruled(["1"], in: bad), ruled(["1"], in: open)])
+                #expect(outcomes.map(\.letters) == ["x", "a"] && outcomes[0].reasons == ["the room's rule failed"])
+                let next = try await store.append([
+                    ruled(["2", "3"], in: bad, from: 2), ruled(["2"], in: open, from: 2),
+                ])
+                #expect(next[0] == .locked && next[1].letters == "a", "it is asked apart now")
+                #expect(try await store.appendApart(ruled(["2", "3"], in: bad, from: 2), waits: true) == .tooMuch)
+            }
+        }
+    }
+
+    @Test("a cursor that a rule leaves open is not read to its end at the commit")
+    func cursor() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.makeRule(
+                "lazy", "EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT pg_sleep(60)'; RETURN NULL;")
+            try await database.withStore(adjust: patient) { store in
+                let room = try await store.makeRoom("tea", rule: "lazy")
+                let start = ContinuousClock.now
+                #expect(try await store.append([ruled(["1"], in: room)]).map(\.letters) == ["a"])
+                #expect(ContinuousClock.now - start < .seconds(30))
+            }
+        }
+    }
+
+    @Test("rulings count in their order, wherever their array begins and however it is nested")
+    func oddArrays() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.run("CREATE TABLE public.made (n integer)")
+            let verdict = "CASE WHEN i.message #>> '{}' = 'no' THEN parley.refuse('no') END"
+            try await database.makeBatchRule(
+                "zero",
+                """
+                DECLARE rulings parley.ruling[];
+                BEGIN
+                    FOR n IN 0..cardinality(inputs) - 1 LOOP
+                        rulings[n] := CASE WHEN (inputs[n + 1]).message #>> '{}' = 'no' THEN parley.refuse('no') END;
+                    END LOOP;
+                    RETURN rulings;
+                END;
+                """)
+            try await database.makeBatchRule(
+                "nested",
+                "RETURN (SELECT array_agg(ARRAY[\(verdict)] ORDER BY ix) FROM unnest(inputs) "
+                    + "WITH ORDINALITY i(client, user_id, message, set, ix));")
+            try await database.withStore(adjust: patient) { store in
+                for name in ["zero", "nested"] {
+                    let room = try await store.makeRoom(name, rule: name)
+                    let inputs = [#""no""#, #""yes""#, #""no""#, #""yes""#]
+                    #expect(try await store.append([ruled(inputs, in: room)]).map(\.letters) == ["xaxa"], "\(name)")
+                }
+            }
+        }
+    }
+
+    @Test("what a rule makes of a batch may be too much for one row: nothing is done, and it is to be tried with fewer")
+    func tooMuch() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.makeRule(
+                "wordy", "RETURN parley.accept(message => to_json(repeat(text, 30000)));")
+            try await database.withStore(adjust: patient) { store in
+                let room = try await store.makeRoom("tea", rule: "wordy")
+                let many = (1...40).map { _ in #""x""# }
+                #expect(try await store.append([ruled(many, in: room)]) == [.tooMuch])
+                #expect(try await database.log(of: "tea").chunks.isEmpty)
+                let few = try await store.append([ruled(Array(many.prefix(10)), in: room)])
+                #expect(few.map(\.letters) == [String(repeating: "r", count: 10)])
+            }
+        }
+    }
+
+    @Test("one slow input is refused alone: of several it is looked for")
+    func slowInput() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.makeRule(
+                "sometimes", "IF text = 'slow' THEN PERFORM pg_sleep(60); END IF; RETURN NULL;")
+            try await database.withStore { store in
+                let room = try await store.makeRoom("tea", rule: "sometimes")
+                let inputs = [#""quick""#, #""slow""#]
+                #expect(try await store.appendApart(ruled(inputs, in: room), waits: true) == .tooMuch)
+                #expect(try await store.appendApart(ruled([inputs[0]], in: room), waits: true).letters == "a")
+                #expect(try await store.appendApart(ruled([inputs[1]], in: room, from: 2), waits: true).letters == "x")
+            }
+        }
+    }
+
+    @Test("keys are as short as those of sockets, from SQL and from rules")
+    func longKeys() async throws {
+        try await ScratchDatabase.use { database in
+            try await database.makeRooms("sql")
+            try await database.expectRefusal(
+                "PY005", "SELECT parley.set_values('sql', json_build_object(repeat('k', 1025), 1))")
+            try await database.query("SELECT parley.set_values('sql', json_build_object(repeat('k', 1024), 1))")
+            try await database.makeRule(
+                "keys", "RETURN parley.accept(set => json_build_object(repeat('k', text::integer), 1));")
+            try await database.withStore(adjust: patient) { store in
+                let room = try await store.makeRoom("tea", rule: "keys")
+                let outcome = try await store.append([ruled([#""1024""#, #""1025""#], in: room)])
+                #expect(outcome.map(\.letters) == ["rx"])
+            }
+        }
+    }
+
     @Test("settings that a rule changes for the session are put back before anybody else is written")
     func settings() async throws {
         let settings = [

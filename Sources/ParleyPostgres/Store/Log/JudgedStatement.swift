@@ -69,6 +69,7 @@ enum JudgedStatement {
             case "m": outcomes[index] = .moved(claim: row.int8(4), members: [])
             // The rule met a lock of somebody else: as if the room had.
             case "l": outcomes[index] = .locked
+            case "o": outcomes[index] = .tooMuch
             case "r": verdicts[index][input] = .rewritten(row.bytes(5))
             case "x": verdicts[index][input] = .refused(reason: row.text(5))
             case "c":

@@ -21,6 +21,7 @@ extension LogWriter {
         let areRuled = appends.contains(where: \.isRuled)
         var attempts = 0
         var losses = 0
+        var timeouts = 0
         var registration: NodeRows?
         while true {
             attempts += 1
@@ -50,7 +51,7 @@ extension LogWriter {
                 case .server:
                     if error.isLockTimeout { return .lockedOut }
                     if error.isOverdue, areRuled { return .overdue }
-                    if error.isAboutTheData { return .unfit(reason: "\(error)") }
+                    if error.isAboutTheData || areRuled && error.isByARule { return .unfit(reason: "\(error)") }
                     if error.isAboutTheSession { seat.connection.reconnect() }
                     guard error.isConflict, attempts < Self.attemptsMax else { throw .unavailable(reason: "\(error)") }
                 case .connectionLost:
@@ -67,7 +68,12 @@ extension LogWriter {
                         throw .unavailable(reason: "\(error)")
                     }
                 case .timedOut, .closed, .cancelled, .fatal:
-                    if case .timedOut = error, areRuled, !isApart { return .overdue }
+                    if case .timedOut = error, areRuled {
+                        timeouts += 1
+                        // Apart it may have waited for other statements on the connection, but not twice.
+                        if !isApart || timeouts > 1 { return .overdue }
+                        continue
+                    }
                     throw .unavailable(reason: "\(error)")
                 }
             }

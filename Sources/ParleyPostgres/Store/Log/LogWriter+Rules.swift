@@ -97,10 +97,25 @@ extension LogWriter {
         appends.map { append in
             guard isApart else { return .locked }
             slowRules.add(append.room)
+            // Whichever of them it was, the others need not be refused with it.
+            guard append.count == 1 else { return .tooMuch }
             logger.warning("a room's rule took too long", metadata: ["room": "\(append.room)"])
-            let reason = "the room's rule took longer than \(configuration.ruleTimeMax)"
-            return .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
+            return Self.refused(append, because: "the room's rule took longer than \(configuration.ruleTimeMax)")
         }
+    }
+
+    /// The transaction of this room alone fails for what is in it.
+    func outcome(ofUnfit append: Append, because reason: String) -> AppendOutcome {
+        guard append.isRuled else { return .invalid(reason: reason) }
+        slowRules.add(append.room)
+        guard append.count == 1 else { return .tooMuch }
+        logger.warning(
+            "what a room's rule did cannot be committed", metadata: ["room": "\(append.room)", "error": "\(reason)"])
+        return Self.refused(append, because: "the room's rule failed")
+    }
+
+    private static func refused(_ append: Append, because reason: String) -> AppendOutcome {
+        .judged(base: 0, verdicts: append.judged?.map { _ in .refused(reason: reason) } ?? [])
     }
 
     /// What the rules of a statement have together.

@@ -69,7 +69,7 @@ final class LogWriter: Sendable {
     private func halve(
         _ appends: [Append], waits: Bool, because reason: String
     ) async throws(StoreError) -> [AppendOutcome] {
-        guard appends.count > 1 else { return [.invalid(reason: reason)] }
+        guard appends.count > 1 else { return appends.map { outcome(ofUnfit: $0, because: reason) } }
         let middle = appends.count / 2
         let first = try await appendAlike(Array(appends[..<middle]), waits: waits)
         let second = Array(appends[middle...])
