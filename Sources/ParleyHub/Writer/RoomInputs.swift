@@ -36,7 +36,8 @@ struct RoomInputs {
         body.reserveCapacity(min(bytes + inputs.count, Limits.chunkBytesMax))
         while let next = inputs.first,
             taken.isEmpty
-                || (suspects == 0 || taken.count < suspectsTogether) && body.count + 1 + next.change.count <= Limits.chunkBytesMax
+                || (suspects == 0 || taken.count < suspectsTogether)
+                    && body.count + 1 + next.change.count <= Limits.chunkBytesMax
         {
             if !taken.isEmpty { body.append(UInt8(ascii: ",")) }
             body.append(contentsOf: next.change)
