@@ -95,7 +95,7 @@ let package = Package(
         // The SQL stands at the top level, where people look for it, and travels inside the executable.
         .target(
             name: "ParleySchema", path: "sql", exclude: ["schema.sql"],
-            resources: [.embedInCode("migrations")], swiftSettings: strict),
+            resources: [.embedInCode("migrations"), .embedInCode("board-game.sql")], swiftSettings: strict),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 

@@ -18,6 +18,8 @@ struct Migrate: AsyncParsableCommand {
     var status = false
     @Flag(help: "Check everything, the rights included, and say what would be applied.")
     var dryRun = false
+    @Flag(help: "Also make the rule of the game at /cells, unless there is a schema 'board' already.")
+    var game = false
 
     func run() async throws {
         var logger = Logger(label: "parley")
@@ -37,6 +39,7 @@ struct Migrate: AsyncParsableCommand {
                     print("\(dryRun ? "would apply" : "applied") \(migration.number) \(migration.name)")
                 }
                 if migrations.isEmpty { print("up to date") }
+                if game, !dryRun, try await migrator.add(.game) { print("added the rule of the game at /cells") }
             }
         } catch let error as SchemaError {
             throw fail(error.description, code: 69)

@@ -51,14 +51,8 @@ struct ChatTests {
             try await ann.run("window.sameAsBefore = true")
 
             // The first is applied, and all that Ann hears is that the node lives; the next two do not get so far.
-            try await ann.run(
-                """
-                const { get } = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
-                Object.defineProperty(
-                    MessageEvent.prototype, 'data',
-                    { get() { return window.isDeaf ? '{"method":"ping"}' : get.call(this) } });
-                window.isDeaf = true
-                """)
+            try await ann.canBecomeDeaf()
+            try await ann.run("window.isDeaf = true")
             try await ann.say("a1")
             #expect(try await bob.shows(1).map(\.text) == ["a1"])
             await n1.freeze()

@@ -70,6 +70,17 @@ struct Tab: Sendable {
             """)
     }
 
+    /// From now on it hears no more than that the node lives while `window.isDeaf`.
+    func canBecomeDeaf() async throws {
+        try await run(
+            """
+            const { get } = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+            Object.defineProperty(
+                MessageEvent.prototype, 'data',
+                { get() { return window.isDeaf ? '{"method":"ping"}' : get.call(this) } });
+            """)
+    }
+
     // MARK: - The chat page
 
     func isOnline(on node: String) async throws {

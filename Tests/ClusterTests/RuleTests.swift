@@ -161,6 +161,8 @@ struct RuleTests {
             LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'SELECT parley.accept()';
             SELECT parley.create_rule('open', 'public.open')
             """, database: "rules")
+        _ = try await Command(TestNode.executable.path, ["migrate", "--game", "--database-url", url]).succeed(
+            within: .seconds(60), to: "make the game's rule")
         let nodes = try await Design.nodes(
             of: url.replacing("parley@", with: "parley_node@"), ["--lease-ms", "1000", "--grace-ms", "500"], count: 2)
         let ann = try await TestClient.connect(to: nodes[0])
@@ -176,6 +178,11 @@ struct RuleTests {
             try await server.query(
                 "SELECT count(DISTINCT usename) || min(usename) FROM pg_stat_activity WHERE application_name LIKE 'parley/%'",
                 database: "rules") == "1parley_node")
+        await ann.send(#"{"method":"create","id":2,"roomId":"board","rule":"board"}"#)
+        try await ann.join("board")
+        await ann.send(
+            #"{"method":"message","id":3,"roomId":"board","message":{"take":{"x":1,"y":2,"color":"red"}}}"#)
+        #expect(try await ann.changes(of: "board", upTo: 1)[1]?["set"]?["1,2"] != nil)
         await nodes[1].kill()
         let left = try await ann.expect { $0["method"]?.string == "leave" }
         #expect(left["left"]?.array?.compactMap(\.string) == [await bob.clientID], "declared dead, and cleared")

@@ -2,9 +2,12 @@
 -- the server decides whose it is: free cells go to whoever asks first, and somebody else's cell to a member who has two
 -- cells beside it. The cells are the room's shared values: "3,4" is {"owner":"...","color":"red"}.
 --
--- The rule judges one input after another, each with the cells as the one before has left them.
+-- The rule judges one input after another, each with the cells as the one before has left them. The page at /cells plays it.
 
 CREATE SCHEMA board;
+
+-- To nodes, which may have a role of their own.
+GRANT USAGE ON SCHEMA board TO PUBLIC;
 
 CREATE FUNCTION board.judge(room text, cells jsonb, input parley.rule_input) RETURNS parley.ruling
 LANGUAGE plpgsql

@@ -29,7 +29,10 @@ extension LocalCluster {
 
     private func startMissing(_ settings: ClusterSettings, hasGrown: Bool) async throws {
         if let postgres = postgres(settings) { try await start(postgres) }
-        if let url = try databaseURL(settings) { try await migrate(url) }
+        if let url = try databaseURL(settings) {
+            // In somebody else's database its owner decides.
+            try await migrate(url, withGame: settings.databaseURL == nil)
+        }
         try await startNodes(Array(1...settings.nodes), settings)
         if settings.proxy { try await startProxy(settings, hasGrown: hasGrown) }
     }
@@ -43,8 +46,9 @@ extension LocalCluster {
         if try await postgres.createDatabase(Self.database) { say("database '\(Self.database)' made") }
     }
 
-    private func migrate(_ url: String) async throws {
-        let finished = try await serverCommand(["migrate"], databaseURL: url).run(within: Self.migrateBound)
+    private func migrate(_ url: String, withGame: Bool) async throws {
+        let command = serverCommand(["migrate"] + (withGame ? ["--game"] : []), databaseURL: url)
+        let finished = try await command.run(within: Self.migrateBound)
         guard finished.exitCode == 0 else {
             // By the codes of sysexits.h, which `migrate` keeps to.
             let kind: LocalServiceError.Kind =

@@ -88,6 +88,23 @@ public struct Migrator: Sendable {
         }
     }
 
+    /// Makes what an example needs, and says whether it did. A schema of its name is left alone: its owner may have altered it.
+    public func add(_ example: Example) async throws(SchemaError) -> Bool {
+        try await visit { greeter throws(PostgresError) in
+            do throws(PostgresError) {
+                try greeter.run(script: "BEGIN; SELECT \(Self.lock)")
+                let schemas = try greeter.query(
+                    "SELECT FROM pg_namespace WHERE nspname = $1::text", [.text(example.schema)])
+                guard schemas.isEmpty else { return .success(false) }
+                try greeter.run(script: example.sql)
+                try greeter.run(script: "COMMIT")
+                return .success(true)
+            } catch {
+                return .failure(.exampleFailed(name: example.name, reason: "\(error)"))
+            }
+        }
+    }
+
     // MARK: In the greeting
 
     private static func status(

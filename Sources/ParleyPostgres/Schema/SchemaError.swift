@@ -11,6 +11,7 @@ public enum SchemaError: Error, Sendable, Hashable {
     case tooNew(database: String, has: Int32, knows: Int32, by: String)
     case missingRight(database: String, role: String, right: String, remedy: String)
     case migrationFailed(database: String, number: Int32, name: String, reason: String)
+    case exampleFailed(name: String, reason: String)
     case unreachable(reason: String)
 
     /// PostgreSQL's own number: 14.0.
@@ -38,6 +39,8 @@ extension SchemaError: CustomStringConvertible {
             "role \(role) lacks the right \(right) in database \(database): run \(remedy)"
         case .migrationFailed(let database, let number, let name, let reason):
             "migration \(number) (\(name)) failed in database \(database): \(reason)"
+        case .exampleFailed(let name, let reason):
+            "the example \(name) failed: \(reason)"
         case .unreachable(let reason):
             reason
         }

@@ -41,6 +41,18 @@ struct MigratorTests {
         }
     }
 
+    @Test("the game's rule is made once, and an owner may alter it")
+    func game() async throws {
+        try await ScratchDatabase.use { database in
+            #expect(try await migrator(database.url).add(.game))
+            #expect(try await database.text("SELECT name FROM parley.rules") == "board")
+            try await database.run(
+                "ALTER FUNCTION board.judge RENAME TO mine; SELECT parley.create_rule('board', 'board.mine')")
+            #expect(try await !migrator(database.url).add(.game))
+            #expect(try await database.text("SELECT function FROM parley.rules") == "board.mine")
+        }
+    }
+
     @Test("a migration that fails leaves nothing of itself, and what went before it stays")
     func failing() async throws {
         try await ScratchDatabase.use { database in

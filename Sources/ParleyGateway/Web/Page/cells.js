@@ -1,80 +1,80 @@
 import { Parley } from './parley.js';
 
-const CELLS = 96;
+const RULE = 'board'; // docs/examples/board-game.sql
+const SIZE = 16;
 const KEPT = 1000; // changes: the board itself is in the shared values
 const PLAYERS_SHOWN = 12;
 
 const element = (id) => document.getElementById(id);
 const make = (tag, className = '', text = '') => Object.assign(document.createElement(tag), { className, textContent: text });
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
-const key = (index) => `cell${index}`;
 
-/** The same for everybody, without anybody being asked. */
-const hue = (clientId) => [...clientId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
+const radios = [...document.getElementsByName('color')];
+const colors = radios.map((radio) => radio.value);
 
-/** The board is the room's shared values: what is in them is what counts, wherever it came from. */
+/** What the room's values say is shown. Whose a cell is, its rule decides, on the server: this page only asks. */
 class Game {
   #buttons = [];
   #asked = new Set();
   #room = null;
 
   constructor() {
-    for (let index = 0; index < CELLS; index += 1) {
+    for (let index = 0; index < SIZE * SIZE; index += 1) {
       const button = Object.assign(make('button'), { onclick: () => this.#take(index), onkeydown: (event) => this.#move(index, event) });
-      button.onanimationend = () => button.classList.remove('late');
+      button.onanimationend = () => button.classList.remove('refused');
       this.#buttons.push(button);
     }
     // One stop for the Tab key; the arrows go on from there.
     this.#focusable(0);
     element('board').append(...this.#buttons);
-    element('anew').onclick = () => this.#begin();
   }
 
   show(room) {
     this.#room = room;
+    const letters = [...room.clientId].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
+    if (!radios.some((radio) => radio.checked)) radios[letters % radios.length].checked = true;
+    room.on('change', (change) => this.#changed(change));
     room.on('update', () => this.#draw());
     room.on('end', ({ reason }) => state('stopped', reason === 'closed' ? 'the room was closed' : 'you were removed from the room'));
     this.#draw();
   }
 
-  #owner(index) {
-    const owner = this.#room?.values[key(index)];
-    return typeof owner === 'string' ? owner : null;
+  /** As the rule calls it. */
+  #key(index) { return `${index % SIZE},${Math.floor(index / SIZE)}`; }
+
+  /** In a room without the rule there may be anything. */
+  #cell(index) {
+    const { owner, color } = this.#room?.values[this.#key(index)] ?? {};
+    return typeof owner === 'string' && colors.includes(color) ? { owner, color } : {};
   }
 
   #name(owner) { return owner === this.#room.clientId ? 'you' : `guest ${owner.slice(0, 4)}`; }
 
-  /** The server says who was first: a cell is given only if it still is as it was seen here. */
   async #take(index) {
-    const [room, cell, owner] = [this.#room, key(index), this.#owner(index)];
+    const room = this.#room;
     if (room?.state !== 'joined' || this.#asked.has(index)) return;
-    if (owner && owner !== room.clientId) return this.#late(index, owner);
     this.#asked.add(index);
     this.#draw();
-    const seen = { [cell]: room.versions[cell] ?? 0 };
-    const error = await room.set({ [cell]: owner ? null : room.clientId }, { if: seen }).then(() => null, (error) => error);
+    const take = { x: index % SIZE, y: Math.floor(index / SIZE), color: radios.find((radio) => radio.checked).value };
+    try {
+      const seq = await room.send({ take });
+      const isDecided = seq === null || room.changes.find((change) => change.seq === seq)?.set;
+      write(element('news'), isDecided ? '' : 'Nobody decides here: this room was made without the rule.');
+    } catch (error) {
+      this.#buttons[index].classList.add('refused');
+      write(element('news'), `The server says: ${error.message.replace(/\b[0-9a-z]{16}\b/g, (id) => this.#name(id))}`);
+    }
     this.#asked.delete(index);
     this.#draw();
-    if (error?.code === 'conflict') this.#late(index, error.values?.[cell]);
-    else write(element('news'), error ? `That did not work: ${error.message}` : '');
   }
 
-  #late(index, owner) {
-    this.#buttons[index].classList.add('late');
-    write(element('news'), typeof owner === 'string' ? `Too late: ${this.#name(owner)} took that one.` : 'Too late.');
-  }
-
-  /** All cells at once, or none: of two who begin anew at the same time, one does. */
-  #begin() {
-    const cells = this.#buttons.map((_, index) => key(index)).filter((cell) => cell in this.#room.values);
-    const [empty, seen] = [() => null, (cell) => this.#room.versions[cell]];
-    const all = (value) => Object.fromEntries(cells.map((cell) => [cell, value(cell)]));
-    this.#room.set(all(empty), { if: all(seen) }).catch(() => this.#draw());
+  #changed({ clientId, message }) {
+    const { took, from } = message ?? {};
+    if (took && from === this.#room.clientId && clientId !== from) write(element('news'), `${took} is lost to ${this.#name(clientId)}.`);
   }
 
   #move(index, event) {
-    const columns = getComputedStyle(element('board')).gridTemplateColumns.split(' ').length;
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIZE, ArrowDown: SIZE }[event.key];
     const next = this.#buttons[index + step];
     if (!next) return;
     event.preventDefault();
@@ -85,31 +85,26 @@ class Game {
   #focusable(index) { this.#buttons.forEach((button, place) => { button.tabIndex = place === index ? 0 : -1; }); }
 
   #draw() {
-    const counts = new Map();
+    const players = new Map([...this.#room.members.keys()].map((clientId) => [clientId, { count: 0, isHere: true }]));
     this.#buttons.forEach((button, index) => {
-      const owner = this.#owner(index);
-      if (owner) counts.set(owner, (counts.get(owner) ?? 0) + 1);
-      button.classList.toggle('taken', owner !== null);
+      const { owner, color = '' } = this.#cell(index);
+      if (owner) {
+        const player = players.get(owner) ?? { count: 0, isHere: false };
+        players.set(owner, { ...player, count: player.count + 1, color });
+      }
+      if (button.dataset.color !== color) button.dataset.color = color;
       button.classList.toggle('asked', this.#asked.has(index));
-      if (owner) button.style.setProperty('--hue', hue(owner));
       // Not by its colour alone.
-      write(button, owner && owner === this.#room.clientId ? '✓' : '');
-      button.ariaLabel = `cell ${index + 1}, ${owner ? this.#name(owner) : 'free'}`;
+      write(button, owner === this.#room.clientId ? '✓' : '');
+      const label = `${this.#key(index)}: ${owner ? `${this.#name(owner)}, ${color}` : 'free'}`;
+      if (button.title !== label) Object.assign(button, { title: label, ariaLabel: label });
     });
-    const taken = [...counts.values()].reduce((sum, count) => sum + count, 0);
-    write(element('score'), `${taken} of ${CELLS} taken`);
-    element('anew').hidden = taken < CELLS;
-    this.#players(counts);
-  }
-
-  #players(counts) {
-    const here = new Set(this.#room.members.keys());
-    const all = [...new Set([...counts.keys(), ...here])].sort((one, other) => (counts.get(other) ?? 0) - (counts.get(one) ?? 0));
-    const items = all.slice(0, PLAYERS_SHOWN).map((clientId) => {
+    const all = [...players].sort(([, one], [, other]) => other.count - one.count);
+    write(element('score'), `${all.reduce((sum, [, { count }]) => sum + count, 0)} of ${SIZE * SIZE} taken`);
+    const items = all.slice(0, PLAYERS_SHOWN).map(([clientId, { count, color = '', isHere }]) => {
       const item = make('li');
-      const swatch = item.appendChild(make('span', 'swatch'));
-      swatch.style.setProperty('--hue', hue(clientId));
-      item.append(`${this.#name(clientId)}: ${counts.get(clientId) ?? 0}${here.has(clientId) ? '' : ' (gone)'}`);
+      item.appendChild(make('span', 'swatch')).dataset.color = color;
+      item.append(`${this.#name(clientId)}: ${count}${isHere ? '' : ' (gone)'}`);
       return item;
     });
     if (all.length > items.length) items.push(make('li', '', `and ${all.length - items.length} more`));
@@ -117,7 +112,8 @@ class Game {
   }
 }
 
-const roomId = new URLSearchParams(location.hash.slice(1)).get('room') || 'cells';
+const roomId = new URLSearchParams(location.hash.slice(1)).get('room') || 'board';
+const options = { rule: RULE, retain: { messages: KEPT } };
 element('room').textContent = roomId;
 window.onhashchange = () => location.reload();
 const game = new Game();
@@ -127,15 +123,27 @@ function state(name, text) {
   write(element('status-text'), text);
 }
 
-// The query is for balancers that send a room to one node, as nodes without a database need it.
-const parley = new Parley(`/ws?room=${encodeURIComponent(roomId)}`, { storageKey: 'parley.cells' });
+const parley = new Parley('/ws', { storageKey: 'parley.cells' });
 parley.on('state', ({ name, node, reason }) => {
   if (name === 'open') state('online', `on node ${node}`);
   else if (name === 'closed') state('stopped', `ended: ${reason}`);
   else state('connecting', name === 'waiting' ? 'connection lost, trying again …' : 'connecting …');
 });
+
+function failed(what, error) {
+  write(element('news'), `${what}: ${error.message}.${error.code === 'bad_request' ? ' docs/SQL.md, “Rules”, tells what the game needs.' : ''}`);
+}
+
+element('anew').onclick = async () => {
+  try {
+    location.hash = new URLSearchParams({ room: await parley.create(options) });
+  } catch (error) {
+    failed('There is no new game', error);
+  }
+};
 try {
-  game.show(await parley.join(roomId, { create: { retain: { messages: KEPT } }, recent: 0 }));
+  game.show(await parley.join(roomId, { create: options, recent: 0 }));
 } catch (error) {
-  state('stopped', `the room cannot be joined: ${error.message}`);
+  state('stopped', 'there is no game here');
+  failed('The room cannot be joined', error);
 }

@@ -186,6 +186,8 @@ export interface CreateOptions extends Waiting {
   meta?: { readonly [key: string]: Json };
   /** How much of the log is kept; else everything. */
   retain?: { messages?: number; seconds?: number };
+  /** The name of an SQL function that judges what is sent into the room. It has to be there: else `bad_request`. */
+  rule?: string;
 }
 
 export interface JoinOptions<Profile = any> extends Waiting {
@@ -196,7 +198,7 @@ export interface JoinOptions<Profile = any> extends Waiting {
   /** Whether to hear of members: true. */
   presence?: boolean;
   /** Makes the room if it is not there. */
-  create?: boolean | Pick<CreateOptions, 'meta' | 'retain'>;
+  create?: boolean | Pick<CreateOptions, 'meta' | 'retain' | 'rule'>;
 }
 
 /** One client: one session over any number of sockets. Connects at once, and goes on until it is closed or a node forbids it. */

@@ -911,9 +911,9 @@ export class Parley extends Emitter {
   get clientId() { return this.#machine.link.clientId; }
   get session() { return this.#machine.link.session; }
 
-  async create({ roomId = randomId(), meta, retain, signal } = {}) {
+  async create({ roomId = randomId(), meta, retain, rule, signal } = {}) {
     // A repeat takes the room that is there: the answer to the first may be lost.
-    const rest = inner(brief({ ifMissing: true, meta, retain }));
+    const rest = inner(brief({ ifMissing: true, meta, retain, rule }));
     await this.#ask((machine, request) => machine.ask('create', roomId, rest, request), signal);
     return roomId;
   }

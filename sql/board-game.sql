@@ -1,0 +1,1 @@
+../docs/examples/board-game.sql
