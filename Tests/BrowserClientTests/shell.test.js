@@ -381,7 +381,37 @@ describe('the page around it', () => {
     const failed = [];
     again.on('failed', ({ message, error }) => failed.push([message, error.code]));
     FakeSocket.newest.refuses(1, 'forbidden');
+    clock.tick(0);
     assert.deepEqual(failed, [['one', 'forbidden']]);
+  });
+
+  test('the same if that is known with the join already: of a session that is over', async () => {
+    const page = new FakePage();
+    const { room } = await joined({ parley: onPage(page) });
+    room.send('one').catch(() => {});
+    page.tells('pagehide');
+    const joining = onPage(page).join('r');
+    FakeSocket.newest.welcomes({ clientId: 'another' });
+    FakeSocket.newest.admits();
+    const again = await joining;
+    const failed = [];
+    again.on('failed', ({ message, error }) => failed.push([message, error.code]));
+    clock.tick(0);
+    assert.deepEqual(failed, [['one', 'outcome_unknown']]);
+  });
+
+  test('what a former page had sent is applied, further back than what is shown: nothing is left to wait for', async () => {
+    const page = new FakePage();
+    const { room } = await joined({ parley: onPage(page) });
+    room.send('one').catch(() => {});
+    page.tells('pagehide');
+    const joining = onPage(page).join('r');
+    FakeSocket.newest.welcomes({ resumed: true });
+    FakeSocket.newest.admits({ from: 90, changes: ['a', 'b'], lastId: 1 });
+    const again = await joining;
+    assert.deepEqual(again.pending, []);
+    again.send('two').catch(() => {});
+    assert.deepEqual(FakeSocket.newest.of('message').map(({ id, message }) => [id, message]), [[2, 'two']]);
   });
 
   test('a session that went on elsewhere, or was ended, is not kept', () => {

@@ -64,14 +64,17 @@ struct OutboxTests {
         client.hears(Frames.ack(7), ["violation r: an ack for 7, which was never sent"])
     }
 
-    @Test("applied, but its place was skipped by a reset")
+    @Test("applied, but its place was skipped by a reset, in a reply or unasked")
     func skipped() throws {
         var client = try Script.joined()
         client.says("one")
         client.reconnects(["open n1 me resumed", "silence r", "> join #2 r after:4-4"])
         client.hears(
-            Frames.joinReply(request: 2, lastID: 1, from: 90, to: 99, reset: true), ["r reset 90...99"])
-        client.hears(Frames.copy(from: 200, to: 210), ["r reset 200...210", "settle 2 somewhere"])
+            Frames.joinReply(request: 2, lastID: 1, from: 90, to: 99, reset: true),
+            ["r reset 90...99", "settle 2 somewhere"])
+        client.says("two")
+        client.hears(Frames.ack(2), [])
+        client.hears(Frames.copy(from: 200, to: 210), ["r reset 200...210", "settle 3 somewhere"])
     }
 
     @Test("an error for good settles its id alone")

@@ -127,6 +127,8 @@ struct Membership: Sendable {
         outbox.joined(
             as: connect.clientID, lastID: reply.lastID, refused: reply.refused, inFlightMax: connect.inFlightMax,
             frameBytesMax: connect.frameBytesMax, onNewSocket: onNewSocket, &out)
+        // Now with what `lastId` says is applied.
+        if reply.state.isReset { outbox.skipped(&out) }
     }
 
     mutating func updated(_ state: RoomState, _ ids: inout RequestIDs, _ out: inout [ClientAction]) {

@@ -160,7 +160,6 @@ class Link {
   }
 
   ended(code, reason) {
-    const graceMs = this.hello && within(this.hello.graceMs, TOLD_MS);
     const why = reason || (code ? `closed with ${code}` : 'connection lost');
     this.#isTold = true;
     switch (code) {
@@ -172,7 +171,7 @@ class Link {
         this.#refusals += 1;
         return this.#refusals < REFUSALS_MAX ? this.#wait(why, 0, this.#backoff()) : this.close('not_admitted', why);
       case 1000: case 1001: case 1013: return this.#wait(why, OVERLOAD_MS, OVERLOAD_MS + this.#backoff());
-      case 1012: if (graceMs !== null) return this.#wait(why, 0, Math.floor(graceMs / 3));
+      case 1012: if (this.hello) return this.#wait(why, 0, Math.floor(within(this.hello.graceMs, TOLD_MS) / 3));
     }
     this.#isTold = false;
     this.#wait(why, 0, this.#backoff());
@@ -222,9 +221,8 @@ class Outbox {
   get pending() { return [...this.#posts.filter((post) => post.request), ...this.#waiting]; }
 
   get kept() {
-    const [clientId, nextId] = [this.#clientId, this.#nextId];
-    const posts = this.pending.filter((post) => !post.isApplied && (!post.id || post.clientId === clientId));
-    return { clientId, nextId, posts: posts.map(({ id, method, rest }) => ({ id, method, rest })) };
+    const posts = this.pending.filter((post) => !post.isApplied && (!post.id || post.clientId === this.#clientId));
+    return { clientId: this.#clientId, nextId: this.#nextId, posts: posts.map(({ id, method, rest }) => ({ id, method, rest })) };
   }
 
   add(method, rest, request) {
@@ -346,7 +344,7 @@ class Outbox {
   }
 
   #stopPause() {
-    if (this.isPausing) this.#out.silence(this.alarm);
+    this.#out.silence(this.alarm);
     this.isPausing = false;
   }
 
@@ -400,7 +398,7 @@ class Membership {
   /** Shown from the next join on: at once, if it can be. */
   profile(text) {
     this.#wish.profile = text;
-    if (this.#phase === 'joined' || this.#phase === 'joining') this.join();
+    if (['joined', 'joining'].includes(this.#phase)) this.join();
   }
 
   abandon(request) {
@@ -446,17 +444,17 @@ class Membership {
     this.#show(state);
     if (isReply) [this.#phase, this.#joinRequest] = ['joined', null];
     if (this.#phase !== 'joined') return;
-    if (!this.#known || state.reset || !isReply) {
+    const isNew = !this.#known || state.reset || !isReply;
+    if (isNew) {
       const event = this.#known ? 'reset' : 'joined';
       this.#known = { seq: state.to, position: state.position };
       this.#tell(event, { state });
-      if (event === 'reset') this.outbox.skipped();
     } else {
       this.#take(state);
     }
     this.#tell('roster', { clients, count });
-    if (!isReply) return;
-    this.outbox.joined(hello.clientId, reply, hello.limits ?? {});
+    if (isReply) this.outbox.joined(hello.clientId, reply, hello.limits ?? {});
+    if (isNew) this.outbox.skipped();
   }
 
   updated(state) {
@@ -502,7 +500,6 @@ class Membership {
   #interrupt(phase, retryMs) {
     this.#phase = phase;
     this.outbox.interrupted();
-    this.#out.silence(this.outbox.alarm);
     if (retryMs) this.#out.alarm(this.outbox.alarm, retryMs);
   }
 
@@ -937,9 +934,9 @@ export class Parley extends Emitter {
     const room = new Room(roomId, shell, presence);
     const kept = this.#kept[roomId];
     delete this.#kept[roomId];
-    // Who gave them is gone; who shows the room hears of those that fail.
+    // Who gave them is gone; who shows the room hears of those that fail, once it has the room.
     for (const post of kept?.posts ?? []) {
-      post.request = this.#expect((error) => { if (error) room.emit('failed', { ...given(post), error }); });
+      post.request = this.#expect((error) => { if (error) setTimeout(() => room.emit('failed', { ...given(post), error })); });
     }
     this.#rooms.set(roomId, room);
     try {
@@ -1064,8 +1061,7 @@ export class Parley extends Emitter {
     this.#number = 0;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
-    if (code) socket.close(code);
-    else socket.close();
+    socket.close(code);
   }
 
   #listen() {
