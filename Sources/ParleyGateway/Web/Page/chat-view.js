@@ -139,7 +139,7 @@ export class View {
     const who = by.appendChild(make('bdi', '', this.#name(clientId)));
     who.dataset.client = clientId ?? '';
     const date = new Date(at);
-    if (at && Number.isFinite(date.getTime())) {
+    if (at && date.getTime()) {
       const time = make('time', '', this.#clock.format(date));
       by.append(Object.assign(time, { dateTime: date.toISOString(), title: date.toLocaleString() }));
     }

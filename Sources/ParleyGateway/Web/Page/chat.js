@@ -93,7 +93,10 @@ class Chat {
     this.#room = room;
     const members = ({ joined }) => this.#view.members([...room.members.values()], joined, room.count, room.clientId);
     room.on('change', (change) => this.#changed(change));
-    room.on('reset', () => this.#begin());
+    room.on('reset', ({ diverged }) => {
+      this.#begin();
+      this.#online(diverged ? 'the database has lost what was said last' : 'so much was said that only the newest is shown');
+    });
     room.on('members', members);
     room.on('signal', ({ clientId, key, signal }) => { if (key === 'typing') this.#types(clientId, signal === true); });
     room.on('failed', ({ message, error }) => this.#fail(message, error));
@@ -105,8 +108,10 @@ class Chat {
     members({ joined: [...room.members.values()] });
     this.#begin();
     this.#outbox();
-    this.#view.state('online', `on node ${this.#node}`);
+    this.#online();
   }
+
+  #online(story) { this.#view.state('online', `on node ${this.#node}`, story); }
 
   #begin() {
     const { changes, seq, clientId } = this.#room;
@@ -137,7 +142,7 @@ class Chat {
       this.#node = node;
       const change = last === node ? `${node} is back` : `${last} is gone, ${node} goes on`;
       const story = resumed ? `${change}: nothing was missed` : 'away for too long, you came anew';
-      if (this.#room) this.#view.state('online', `on node ${node}`, story);
+      if (this.#room) this.#online(story);
     } else if (name !== 'closed') {
       const text = name === 'waiting' ? 'connection lost, trying again …' : 'connecting …';
       this.#view.state('connecting', text, last ? `${last} does not answer, what you write waits` : '');
@@ -172,16 +177,16 @@ class Chat {
 }
 
 /** Unless it is forbidden. */
-function stored(access) { try { return access(localStorage); } catch { return null; } }
+function stored(access) { try { return access(); } catch { return null; } }
 
 const [text, name, composer] = [element('text'), element('name'), element('composer')];
 const roomId = new URLSearchParams(location.hash.slice(1)).get('room') || 'lobby';
-name.value = stored((storage) => storage.getItem(NAME)) ?? '';
+name.value = stored(() => localStorage.getItem(NAME)) ?? '';
 const chat = new Chat(roomId, name.value);
 
 name.onchange = () => {
   const sent = sendable(name.value).trim();
-  stored((storage) => storage.setItem(NAME, sent));
+  stored(() => localStorage.setItem(NAME, sent));
   chat.rename(sent);
 };
 composer.onsubmit = (event) => {
