@@ -92,6 +92,27 @@ struct PageTests {
         await node.kill()
     }
 
+    @Test("what scripts import is asked for together with them, not one behind the other")
+    func preloads() async throws {
+        let node = try await Node.start("n1", ["--store", "memory", "--console", "local"])
+        for page in ["/", "/cells", "/console"] {
+            let html = try await node.answer(page).body
+            let script = try #require(html.firstMatch(of: /<script src="([^"]+)"/)?.1)
+            var files = [String(script)]
+            var read = 0
+            while read < files.count {
+                let imports = try await node.answer(files[read]).body.matches(of: /from '\.([^']+)';/).map(\.1)
+                files += imports.map(String.init).filter { !files.contains($0) }
+                read += 1
+            }
+            #expect(files.count > 1)
+            for file in files.dropFirst() {
+                #expect(html.contains("<link rel=\"modulepreload\" href=\"\(file)\">"), "\(file) of \(page)")
+            }
+        }
+        await node.kill()
+    }
+
     @Test("what each page needs is light: less than 60,000 bytes, not compressed")
     func weight() async throws {
         let node = try await Node.startAlone()

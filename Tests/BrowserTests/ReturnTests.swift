@@ -65,7 +65,7 @@ struct ReturnTests {
         _ = try await server.stop(.immediate)
     }
 
-    @Test("to a history that is another one: what the database has lost goes, also from a page that was there all the time")
+    @Test("to a history that is another one: what the database has lost goes, also from a page that never left")
     func diverged() async throws {
         let primary = try TestPostgres.makeServer()
         _ = try await primary.start()

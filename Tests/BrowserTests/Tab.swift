@@ -24,6 +24,13 @@ struct Tab: Sendable {
         try await tools.call("Page.navigate", #"{"url":\#(url.quoted)}"#, session: session)
     }
 
+    /// Before any script of each page that this tab goes to.
+    func runsAtStart(_ script: String) async throws {
+        try await tools.call(
+            "Page.addScriptToEvaluateOnNewDocument", #"{"source":\#("(() => {\(script)})()".quoted)}"#, session: session
+        )
+    }
+
     func reload() async throws {
         try await run("window.wasHere = true")
         try await tools.call("Page.reload", session: session)
