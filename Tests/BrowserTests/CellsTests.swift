@@ -85,7 +85,7 @@ struct CellsTests {
             for tab in [ann, bob] {
                 try await tab.until("nothing is asked", "!document.querySelector('#board .asked')")
             }
-            try await ann.takePictures("cells")
+            try await ann.fits("cells")
             #expect(await ann.problems == [])
             #expect(await bob.problems == [])
         }

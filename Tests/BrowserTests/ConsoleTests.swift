@@ -1,5 +1,6 @@
 import Foundation
 import FoundationNetworking
+import ParleyClient
 import TestPostgres
 import Testing
 
@@ -50,6 +51,8 @@ struct ConsoleTests {
             try await chat.run(
                 "window.chatter = setInterval(() => { document.getElementById('text').value = 'hello';"
                     + "document.getElementById('composer').requestSubmit() }, 20)")
+            let talk = try await Self.talk(through: [n1, n2])
+            defer { talk.cancel() }
             try await console.until(
                 "tea has traffic",
                 "[...document.querySelectorAll('#rooms tr')].some(row => row.querySelector('bdi').textContent === 'tea'"
@@ -65,20 +68,45 @@ struct ConsoleTests {
             #expect(after > before)
             #expect(Double(after - before) <= took / .seconds(1) + 1)
 
-            try await console.takePictures("console")
+            try await console.fits("console")
 
             // Paused, it stays as it is, and asks nothing.
             try await another.run("document.getElementById('pause').click()")
             try await another.becomes("paused")
             await n2.kill()
             try await console.until("n2 is dead", "document.querySelector('#nodes .dead bdi')?.textContent === 'n2'")
-            try await console.takePictures("console-dead")
+            try await console.fits("console-dead")
             #expect(try await another.value("document.querySelectorAll('#nodes .dead').length") == 0)
             try await another.run("document.getElementById('pause').click()")
             try await another.until("it is live again", "document.querySelector('#nodes .dead') !== null")
             await n1.kill()
             try await console.becomes("lost")
             #expect(await console.problems.filter { !$0.contains("ERR_CONNECTION_REFUSED") } == [])
+        }
+    }
+
+    /// Keeps some rooms busy until it is cancelled.
+    private static func talk(through nodes: [Node]) async throws -> Task<Void, any Error> {
+        var speakers: [(room: ClientRoom, pause: Duration)] = []
+        for (count, name) in ["lobby", "release-1.4", "support", "board", "watercooler"].enumerated() {
+            let client = ParleyClient.connect([
+                NodeAddress(host: "127.0.0.1", port: Int(nodes[count % nodes.count].port))
+            ])
+            _ = try await client.create(name)
+            speakers.append((try await client.join(name), .milliseconds(10 * (count + 1) * (count + 1))))
+        }
+        return Task { [speakers] in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (room, pause) in speakers {
+                    group.addTask {
+                        while !Task.isCancelled {
+                            try await room.send(["text": "hello"])
+                            try await Task.sleep(for: pause)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
         }
     }
 

@@ -21,17 +21,19 @@ export class View {
   #scroll = element('scroll');
   #title;
   #unread = 0;
+  #isAtEnd = true;
 
   constructor(roomId) {
     this.#title = `#${roomId} · Parley`;
     element('room').textContent = roomId;
     element('unread').onclick = () => this.#scrollToEnd();
     this.#scroll.addEventListener('scroll', () => this.#read());
+    // A keyboard may have come up.
+    new ResizeObserver(() => { if (this.#isAtEnd) this.#scrollToEnd(); }).observe(this.#scroll);
     document.addEventListener('visibilitychange', () => this.#read());
     this.#read();
   }
 
-  get #isAtEnd() { return this.#scroll.scrollHeight - this.#scroll.scrollTop - this.#scroll.clientHeight < END_PX; }
   get isAtStart() { return this.#scroll.scrollTop < this.#scroll.clientHeight; }
 
   state(name, text, story = '') {
@@ -55,13 +57,13 @@ export class View {
 
   /** Returns the place of the first, if something before it was taken away. */
   append(change, ownId) {
-    const [isAtEnd, isOwn] = [this.#isAtEnd, change.clientId === ownId];
+    const isOwn = change.clientId === ownId;
     const item = this.#message(change, ownId);
-    if (!isOwn && (!isAtEnd || document.hidden)) this.#mark(item);
+    if (!isOwn && (!this.#isAtEnd || document.hidden)) this.#mark(item);
     this.#log.append(item);
-    const surplus = this.#log.childElementCount - (isAtEnd ? SHOWN : SHOWN_MAX);
+    const surplus = this.#log.childElementCount - (this.#isAtEnd ? SHOWN : SHOWN_MAX);
     for (let count = surplus; count > 0; count -= 1) this.#log.firstElementChild.remove();
-    if (isAtEnd || isOwn) this.#scrollToEnd();
+    if (this.#isAtEnd || isOwn) this.#scrollToEnd();
     return surplus > 0 ? Number(this.#log.firstElementChild.dataset.seq) : undefined;
   }
 
@@ -129,6 +131,8 @@ export class View {
   }
 
   #read() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
+    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END_PX;
     if (this.#isAtEnd && !document.hidden) this.#unread = 0;
     document.title = this.#unread ? `(${this.#unread}) ${this.#title}` : this.#title;
     Object.assign(element('unread'), { hidden: this.#unread === 0, textContent: `${this.#unread} new ↓` });

@@ -95,7 +95,7 @@ class Chat {
     room.on('change', (change) => this.#changed(change));
     room.on('reset', ({ diverged }) => {
       this.#begin();
-      this.#online(diverged ? 'the database has lost what was said last' : 'so much was said that only the newest is shown');
+      this.#online(diverged ? 'the database has lost what was said last' : 'only the newest is shown');
     });
     room.on('members', members);
     room.on('signal', ({ clientId, key, signal }) => { if (key === 'typing') this.#types(clientId, signal === true); });
@@ -179,9 +179,9 @@ class Chat {
 /** Unless it is forbidden. */
 function stored(access) { try { return access(); } catch { return null; } }
 
-const [text, name, composer] = [element('text'), element('name'), element('composer')];
+const [text, name, composer] = ['text', 'name', 'composer'].map(element);
 const roomId = new URLSearchParams(location.hash.slice(1)).get('room') || 'lobby';
-name.value = stored(() => localStorage.getItem(NAME)) ?? '';
+name.value = stored(() => localStorage.getItem(NAME));
 const chat = new Chat(roomId, name.value);
 
 name.onchange = () => {

@@ -51,8 +51,8 @@ class Deeds {
   silence(name) { this.add('silence', { name }); }
   tell(room, event, news) { this.add('tell', { room, event, ...news }); }
 
-  settle(request, answer) { if (request) this.add('settle', { request, answer }); }
-  fail(request, code, reason, more) { if (request) this.add('settle', { request, error: new ParleyError(code, reason, more) }); }
+  settle(request, answer, error) { if (request) this.add('settle', { request, answer, error }); }
+  fail(request, ...why) { this.settle(request, undefined, new ParleyError(...why)); }
 
   take() { return this.#list.splice(0); }
 }
@@ -727,9 +727,9 @@ export class Room extends Emitter {
   get pending() { return this.#shell.machine.member(this.#key)?.outbox.pending.map(given) ?? []; }
   get #first() { return this.seq + 1 - this.changes.length; }
 
-  send(message, options) { return this.#post('message', () => `,"message":${json(message)}`, options); }
+  async send(message, options) { return this.#post('message', `,"message":${json(message)}`, options); }
 
-  set(values, options) { return this.#post('set', () => inner(json({ set: values, if: options?.if })), options); }
+  async set(values, options) { return this.#post('set', inner(json({ set: values, if: options?.if })), options); }
 
   signal(signal, key) {
     const rest = inner(brief({ signal, key }));
@@ -854,9 +854,8 @@ export class Room extends Emitter {
     this.emit('update');
   }
 
-  async #post(method, rest, { signal } = {}) {
-    const text = rest();
-    return this.#ask((member, request) => member.outbox.add(method, text, request), signal);
+  #post(method, rest, { signal } = {}) {
+    return this.#ask((member, request) => member.outbox.add(method, rest, request), signal);
   }
 
   async #read(method, bounds, signal) {
