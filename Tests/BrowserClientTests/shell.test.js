@@ -259,6 +259,20 @@ describe('the log', () => {
     assert.deepEqual([resets, texts(room.changes)], [[{ diverged: true }], ['x']]);
   });
 
+  test('a loop that is aborted from within ends, also when nothing comes any more', async () => {
+    const { room } = await joined({ changes: ['a', 'b'] });
+    const abort = new AbortController();
+    const seen = [];
+    const loop = (async () => {
+      for await (const { message } of room.stream({ signal: abort.signal })) {
+        seen.push(message);
+        if (message === 'b') abort.abort();
+      }
+    })();
+    await assert.rejects(Promise.race([loop, settled().then(() => { throw new Error('it waits'); })]), { name: 'AbortError' });
+    assert.deepEqual(seen, ['a', 'b']);
+  });
+
   test('a wait for the next change can be aborted', async () => {
     const { room } = await joined();
     const abort = new AbortController();
@@ -412,6 +426,20 @@ describe('the page around it', () => {
     assert.deepEqual(again.pending, []);
     again.send('two').catch(() => {});
     assert.deepEqual(FakeSocket.newest.of('message').map(({ id, message }) => [id, message]), [[2, 'two']]);
+  });
+
+  test('back from the browser\'s cache it is the same member, in browsers that freeze pages and in others', () => {
+    for (const freezes of [true, false]) {
+      const page = new FakePage();
+      if (freezes) page.document.onresume = null;
+      const parley = onPage(page);
+      FakeSocket.newest.welcomes();
+      page.tells('pagehide');
+      if (freezes) for (const type of ['freeze', 'resume']) page.document.dispatchEvent(new Event(type));
+      page.tells('pageshow', { persisted: true });
+      assert.equal(parley.session, 's1');
+      assert.equal(page.stored.size, 0);
+    }
   });
 
   test('a session that went on elsewhere, or was ended, is not kept', () => {

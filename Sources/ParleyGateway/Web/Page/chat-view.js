@@ -31,7 +31,6 @@ export class View {
     // A keyboard may have come up.
     new ResizeObserver(() => { if (this.#isAtEnd) this.#scrollToEnd(); }).observe(this.#scroll);
     document.addEventListener('visibilitychange', () => this.#read());
-    this.#read();
   }
 
   get isAtStart() { return this.#scroll.scrollTop < this.#scroll.clientHeight; }

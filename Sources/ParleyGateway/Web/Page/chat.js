@@ -14,11 +14,11 @@ const messages = (changes) => changes.filter((change) => change.message !== unde
 class Chat {
   #view;
   #roomId;
-  #name;
+  #profile;
   #parley;
-  #room = null;
-  #node = null;
-  #failed = [];
+  #room;
+  #node;
+  #failed = new Set();
   /** Who types, with what ends that. */
   #typing = new Map();
   #typedAt = 0;
@@ -29,14 +29,12 @@ class Chat {
   constructor(roomId, name) {
     this.#view = new View(roomId);
     this.#roomId = roomId;
-    this.#name = name;
+    this.rename(name);
     this.#start();
   }
 
-  get #profile() { return this.#name ? { name: this.#name } : {}; }
-
   rename(name) {
-    this.#name = name;
+    this.#profile = name ? { name } : {};
     this.#room?.setProfile(this.#profile);
   }
 
@@ -53,7 +51,10 @@ class Chat {
     this.#room?.signal(isTyping, 'typing');
   }
 
-  async create() { location.hash = new URLSearchParams({ room: await this.#parley.create() }); }
+  create() {
+    const go = (room) => { location.hash = new URLSearchParams({ room }); };
+    this.#parley.create().then(go, (error) => this.#stop(error.message, 'Connect again'));
+  }
 
   async share() {
     let text = location.href;
@@ -101,9 +102,9 @@ class Chat {
     room.on('signal', ({ clientId, key, signal }) => { if (key === 'typing') this.#types(clientId, signal === true); });
     room.on('failed', ({ message, error }) => this.#fail(message, error));
     room.on('update', () => this.#outbox());
-    room.on('end', ({ reason }) => {
-      const text = reason === 'closed' ? 'the room was closed' : 'you were removed from the room';
-      if (reason !== 'client_closed') this.#stop(text, 'Join again');
+    room.on('end', ({ reason, error }) => {
+      const text = { closed: 'the room was closed', removed: 'you were removed from the room' }[reason] ?? error?.message;
+      if (text) this.#stop(text, 'Join again');
     });
     members({ joined: [...room.members.values()] });
     this.#begin();
@@ -165,15 +166,15 @@ class Chat {
 
   #fail(message, error) {
     const discard = () => {
-      this.#failed = this.#failed.filter((other) => other !== entry);
+      this.#failed.delete(entry);
       this.#outbox();
     };
     const entry = { message, error, discard, again: () => { discard(); this.#send(message); } };
-    this.#failed.push(entry);
+    this.#failed.add(entry);
     this.#outbox();
   }
 
-  #outbox() { this.#view.outbox(this.#room.pending, this.#failed); }
+  #outbox() { this.#view.outbox(this.#room.pending, [...this.#failed]); }
 }
 
 /** Unless it is forbidden. */

@@ -210,10 +210,9 @@ class Outbox {
     this.waitingMax = waitingMax;
     this.#out = out;
     if (!kept) return;
-    const { clientId, nextId, posts } = kept;
-    [this.#clientId, this.#nextId] = [clientId, nextId];
-    for (const post of posts) {
-      if (post.id) this.#posts.push({ ...post, clientId, phase: 'due' });
+    ({ clientId: this.#clientId, nextId: this.#nextId } = kept);
+    for (const post of kept.posts) {
+      if (post.id) this.#posts.push({ ...post, clientId: this.#clientId, phase: 'due' });
       else this.#waiting.push(post);
     }
   }
@@ -481,7 +480,7 @@ class Membership {
       this.#joinRequest = null;
       return this.end('refused', null, new ParleyError(code, reason));
     }
-    if (id <= FIRST_REQUEST) this.outbox.failed(error);
+    this.outbox.failed(error);
   }
 
   end(end, lastId = null, error) {
@@ -780,7 +779,7 @@ export class Room extends Emitter {
         seq = change.seq;
         yield change;
       }
-      if (seq < this.seq || history !== this.#history) continue;
+      if (seq < this.seq || history !== this.#history || signal?.aborted) continue;
       if (this.state === 'ended') return;
       const woken = new AbortController();
       await new Promise((resolve) => {
@@ -1076,7 +1075,8 @@ export class Parley extends Emitter {
     on(page, 'online', () => nudge(true));
     on(page, 'offline', () => nudge(false));
     on(page, 'pagehide', () => this.#save());
-    on(page, 'pageshow', (event) => { if (event.persisted) wake(); });
+    // Who freezes pages says `resume` as well.
+    on(page, 'pageshow', (event) => { if (event.persisted && !('onresume' in page.document)) wake(); });
     on(page.document, 'visibilitychange', () => { if (page.document.visibilityState === 'visible') nudge(true); });
     on(page.document, 'freeze', () => this.#save());
     on(page.document, 'resume', wake);
