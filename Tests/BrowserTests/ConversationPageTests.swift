@@ -6,7 +6,7 @@ import Testing
 /// A conversation of several people, as the page shows it.
 @Suite("The chat page with people", .heavy, .enabled(if: Browser.executable != nil, "no Chromium on this machine"))
 struct ConversationPageTests {
-    @Test("whoever is here and whatever is said fits a desk and a phone, also while a message waits or has failed")
+    @Test("whoever is here and whatever is said fits a desk and a phone, also while messages wait")
     func fits() async throws {
         let server = try TestPostgres.makeServer()
         _ = try await server.start()
@@ -52,6 +52,16 @@ struct ConversationPageTests {
                 "['Bob', 'Cleo'].every(name => document.getElementById('typing').textContent.includes(name))")
             try await ann.types("And one more thing")
             try await ann.fits("chat")
+
+            // As when a keyboard comes up.
+            try await ann.resize(width: 390, height: 500)
+            try await ann.until(
+                "the newest is in sight",
+                """
+                (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight > clientHeight
+                    && scrollHeight - scrollTop - clientHeight < 2)(document.getElementById("scroll"))
+                """
+            )
 
             try await ann.clears()
             await n1.kill()

@@ -12,10 +12,7 @@ extension Tab {
     /// On a desk and on a phone, in light and in dark: nothing is wider than the window.
     func fits(_ name: String) async throws {
         for (width, height) in [(1_280, 800), (390, 844)] {
-            try await tools.call(
-                "Emulation.setDeviceMetricsOverride",
-                #"{"width":\#(width),"height":\#(height),"deviceScaleFactor":1,"mobile":false}"#, session: session)
-            try await until("it is \(width) wide", "innerWidth === \(width)")
+            try await resize(width: width, height: height)
             let tooWide = """
                 [document.documentElement, ...document.querySelectorAll('body, body *')]
                     .filter(item => item.scrollWidth > item.clientWidth && getComputedStyle(item).overflowX !== 'hidden'
@@ -30,6 +27,13 @@ extension Tab {
         }
         try await tools.call("Emulation.setEmulatedMedia", session: session)
         try await tools.call("Emulation.clearDeviceMetricsOverride", session: session)
+    }
+
+    func resize(width: Int, height: Int) async throws {
+        try await tools.call(
+            "Emulation.setDeviceMetricsOverride",
+            #"{"width":\#(width),"height":\#(height),"deviceScaleFactor":1,"mobile":false}"#, session: session)
+        try await until("it is \(width) × \(height)", "innerWidth === \(width) && innerHeight === \(height)")
     }
 
     private func takePicture(_ name: String, _ scheme: String) async throws {

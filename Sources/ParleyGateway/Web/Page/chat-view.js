@@ -16,12 +16,12 @@ const textOf = (message) => typeof message?.text === 'string' ? message.text : J
 export class View {
   /** Also of some who have left: a message carries only its writer's id. */
   #names = new Map();
-  #clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
   #log = element('log');
   #scroll = element('scroll');
   #title;
   #unread = 0;
   #isAtEnd = true;
+  #height;
 
   constructor(roomId) {
     this.#title = `#${roomId} · Parley`;
@@ -30,7 +30,7 @@ export class View {
     this.#scroll.addEventListener('scroll', () => this.#read());
     // A keyboard may have come up.
     new ResizeObserver(() => { if (this.#isAtEnd) this.#scrollToEnd(); }).observe(this.#scroll);
-    document.addEventListener('visibilitychange', () => this.#read());
+    document.onvisibilitychange = () => this.#read();
   }
 
   get isAtStart() { return this.#scroll.scrollTop < this.#scroll.clientHeight; }
@@ -121,7 +121,7 @@ export class View {
   #name(clientId) { return this.#names.get(clientId) ?? (clientId ? `guest ${String(clientId).slice(0, 4)}` : 'the server'); }
 
   #mark(item) {
-    if (this.#unread === 0) {
+    if (!this.#unread) {
       this.#log.querySelector('.new')?.remove();
       item.prepend(make('p', 'new', 'New'));
     }
@@ -131,10 +131,12 @@ export class View {
 
   #read() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END_PX;
+    // To change its size is not to scroll.
+    this.#isAtEnd &&= clientHeight !== this.#height;
+    this.#isAtEnd ||= scrollHeight - scrollTop - clientHeight < END_PX;
     if (this.#isAtEnd && !document.hidden) this.#unread = 0;
     document.title = this.#unread ? `(${this.#unread}) ${this.#title}` : this.#title;
-    Object.assign(element('unread'), { hidden: this.#unread === 0, textContent: `${this.#unread} new ↓` });
+    Object.assign(element('unread'), { hidden: !this.#unread, textContent: `${this.#unread} new ↓` });
   }
 
   #message({ seq, clientId, at, message }, ownId) {
@@ -142,8 +144,8 @@ export class View {
     const who = by.appendChild(make('bdi', '', this.#name(clientId)));
     who.dataset.client = clientId ?? '';
     const date = new Date(at);
-    if (at && date.getTime()) {
-      const time = make('time', '', this.#clock.format(date));
+    if (date.getTime()) {
+      const time = make('time', '', date.toLocaleTimeString([], { timeStyle: 'short' }));
       by.append(Object.assign(time, { dateTime: date.toISOString(), title: date.toLocaleString() }));
     }
     const item = make('li', clientId === ownId ? 'own' : '');
@@ -154,6 +156,7 @@ export class View {
 
   #scrollToEnd() {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    this.#height = this.#scroll.clientHeight;
     this.#read();
   }
 }

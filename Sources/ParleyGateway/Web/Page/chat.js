@@ -60,7 +60,7 @@ class Chat {
     let text = location.href;
     try {
       await navigator.clipboard.writeText(text);
-      text = 'The link is copied. Whoever opens it is in this room.';
+      text = 'The link is copied. Whoever opens it is here.';
     } catch { /* Then the reader does. */ }
     this.#view.notice(text, 'OK');
   }
@@ -79,7 +79,7 @@ class Chat {
   }
 
   async #start() {
-    // The query is for balancers that send a room to one node, as nodes without a database need it.
+    // For balancers that send a room to one node, as nodes without a database need it.
     const parley = this.#parley = new Parley(`/ws?room=${encodeURIComponent(this.#roomId)}`, { storageKey: 'parley.session' });
     this.#room = null;
     parley.on('state', (state) => this.#told(state));

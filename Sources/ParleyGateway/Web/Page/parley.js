@@ -1073,7 +1073,7 @@ export class Parley extends Emitter {
       link.nudged(true);
     });
     on(page, 'online', () => nudge(true));
-    on(page, 'offline', () => nudge(false));
+    on(page, 'offline', () => nudge());
     on(page, 'pagehide', () => this.#save());
     // Who freezes pages says `resume` as well.
     on(page, 'pageshow', (event) => { if (event.persisted && !('onresume' in page.document)) wake(); });
