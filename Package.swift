@@ -84,7 +84,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "ParleyPostgres",
-            dependencies: ["ParleyCore", "ParleySchema", "CLibpq", nioLocks, logging, collections],
+            dependencies: ["ParleyCore", "ParleySchema", "CLibpq", nioLocks, logging, collections, crypto],
             swiftSettings: strict),
         .target(name: "ParleyMemory", dependencies: ["ParleyCore", nioLocks], swiftSettings: strict),
         .target(

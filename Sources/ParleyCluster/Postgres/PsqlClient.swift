@@ -26,6 +26,8 @@ public struct PsqlClient: Sendable {
         guard found == "0" else { return false }
         try await query(
             "CREATE DATABASE \(Self.identifier(name)) TEMPLATE \(Self.identifier(template))")
+        // Not "$user", public: the role may be called as a schema is, and who tries things out has tables of his own.
+        try await query("ALTER DATABASE \(Self.identifier(name)) SET search_path = public")
         return true
     }
 

@@ -27,6 +27,8 @@ public struct NotifyFeed: ChangeFeed {
 
     public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
         let watch = NIOLockedValueBox(BatchWatch())
+        let ended = EndedMemberships(store: store)
+        let keys = ChannelKeys(store: store)
         let listener = NIOLockedValueBox<NotificationConnection?>(nil)
         let ear = FeedEar(store: store, observer: observer) { listener.withLockedValue { $0 } }
         let connection = NotificationConnection(
@@ -40,8 +42,17 @@ public struct NotifyFeed: ChangeFeed {
                 watch.withLockedValue { $0.listening() }
                 sink(.resync)
             },
-            onNotification: { [store] payload, _ in
-                if let notice = SignalNotice(payload: payload) {
+            onNotification: { [store] sent, _ in
+                let payload: [UInt8]
+                let isSealed: Bool
+                switch store.channelSeal.open(sent) {
+                case nil: (payload, isSealed) = (sent, false)
+                case .text(let text): (payload, isSealed) = (text, true)
+                case .unknownKey: return keys.lookSoon()
+                case .foreign:
+                    return store.logger.debug("a notification on the channel parley is not sealed by a node")
+                }
+                if isSealed, let notice = SignalNotice(payload: payload) {
                     if !store.isOwn(writer: notice.writer) { sink(.signals(notice.signals)) }
                     return
                 }
@@ -53,8 +64,9 @@ public struct NotifyFeed: ChangeFeed {
                     watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
-                if !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
-                if !announcement.ended.isEmpty { sink(.ended(announcement.ended)) }
+                if isSealed, !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
+                let local = Set(announcement.ended.isEmpty ? [] : localRooms())
+                ended.said(announcement.ended.filter { local.contains($0.room) })
             })
         listener.withLockedValue { $0 = connection }
         store.timeline.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
@@ -65,6 +77,8 @@ public struct NotifyFeed: ChangeFeed {
             group.addTask { await followHeartbeat(watch, sink) }
             group.addTask { await sweep(sink) }
             group.addTask { await ear.run() }
+            group.addTask { await ended.run { sink(.ended($0)) } }
+            group.addTask { await keys.run() }
         }
         listener.withLockedValue { $0 = nil }
         await connection.close()

@@ -40,10 +40,12 @@ extension PostgresRoomStore {
         let key = (0..<Self.signingKeyLength).map { _ in UInt8.random(in: .min ... .max) }
         _ = try await retryingRegistrar.execute(Self.insertKeyStatement, [.bytea(key)])
         let rows = try await retryingRegistrar.execute(Self.keysStatement, [.int4(Self.signingKeysMax)])
-        return rows.map { row in
+        let keys = rows.map { row in
             SigningKey(
                 number: row.int4(0), bytes: row.bytes(1), supersededFor: row.int8OrNil(2).map { .milliseconds($0) })
         }
+        channelSeal.know(keys)
+        return keys
     }
 
     private static let signingKeyLength = 32

@@ -3,7 +3,9 @@ public import ParleyCore
 extension PostgresRoomStore {
     public func send(_ signals: [RoomSignals]) {
         guard configuration.announce, let writer = registration.current?.writers[.log] else { return }
-        let payloads = signals.flatMap { SignalNotice(writer: writer, signals: $0).payloads }
+        let payloads = signals.flatMap {
+            SignalNotice(writer: writer, signals: $0).payloads.compactMap(channelSeal.seal)
+        }
         guard !payloads.isEmpty else { return }
         // On a connection on which nothing is written, but on which joins and updates are read: these come first.
         reader.connection.submit(Self.signalStatement, [.textArray(payloads)], jobsBefore: Self.jobsBeforeSignals)

@@ -27,6 +27,7 @@ public final class PostgresRoomStore: RoomStore {
     private let writerApart: LogWriter
     let desk: MemberDesk
     let clock = DatabaseClock()
+    let channelSeal = ChannelSeal()
     private let marks: MarksReader
     let memberships: MembershipReader
     let snapshots: SnapshotReader
@@ -94,7 +95,7 @@ public final class PostgresRoomStore: RoomStore {
             seat(.log, writer, backendPatience: .milliseconds(500)), isApart: false)
         self.writerApart = logWriter(seat(.apart, detour), isApart: true)
         let roster = seat(.roster, registrar)
-        self.desk = MemberDesk(seat: roster, configuration: configuration, logger: logger)
+        self.desk = MemberDesk(seat: roster, seal: channelSeal, configuration: configuration, logger: logger)
         self.reader = RetryingConnection(connection: reader, timeout: configuration.requestTimeout)
         self.retryingRegistrar = RetryingConnection(connection: registrar, timeout: configuration.requestTimeout)
         self.marksKeeper = MarksKeeper(connection: detour, logger: logger)
@@ -119,6 +120,12 @@ public final class PostgresRoomStore: RoomStore {
         } catch {
             await closeConnections()
             throw .unreachable(reason: "could not register this node: \(error)")
+        }
+        do throws(StoreError) {
+            _ = try await signingKeys()
+        } catch {
+            // They are read again by whoever needs them.
+            logger.warning("the keys of the cluster could not be read", metadata: ["error": "\(error)"])
         }
         let tasks = [
             Task { [reaper] in await reaper.run() }, Task { [heartbeat] in await heartbeat.run() },

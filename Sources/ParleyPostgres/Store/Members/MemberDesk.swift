@@ -41,9 +41,9 @@ final class MemberDesk: Sendable {
     /// How long somebody new may wait while there is nothing to do but for those aside.
     private static let pause = Duration.milliseconds(10)
 
-    init(seat: WriterSeat, configuration: StoreConfiguration, logger: Logger) {
+    init(seat: WriterSeat, seal: ChannelSeal, configuration: StoreConfiguration, logger: Logger) {
         self.seat = seat
-        self.announcer = Announcer(connection: seat.connection, isOn: configuration.announce)
+        self.announcer = Announcer(connection: seat.connection, isOn: configuration.announce, seal: seal)
         self.configuration = configuration
         self.logger = logger
     }

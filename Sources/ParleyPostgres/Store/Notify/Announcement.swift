@@ -1,7 +1,8 @@
 internal import ParleyCore
 
 /// What a node says to the others after a commit: `<writer>:<batch> <room>:<last_seq>:<roster_seq> …`, with 0 for
-/// what it does not speak of, and `@<client_id>:<socket_no>` for each session that it has taken up.
+/// what it does not speak of, and `@<client_id>:<socket_no>` for each session that it has taken up, which counts only when it
+/// is sealed.
 ///
 /// SQL functions say the same within their transactions, as writer 0 and batch 0, and `-<room>:<claim>:<client_id>` for
 /// a membership that they have ended, with `*` for those of all.
@@ -22,14 +23,18 @@ struct Announcement: Equatable, Sendable {
     var takeUps: [SessionTakeUp]
     var ended: [EndedMembership]
 
+    /// It ends sockets, so nobody else may say it: see `ChannelSeal`.
+    var isForNodesAlone: Bool { !takeUps.isEmpty }
+
     /// One or more payloads, each with the writer and the batch. Without any part too: the batch must not be missed.
     var payloads: [String] {
         let head = "\(writer):\(batch)"
+        let bytesMax = isForNodesAlone ? ChannelSeal.bytesMax : Self.bytesMax
         var payloads: [String] = []
         var payload = head
         var parts = 0
         func add(_ part: String) {
-            if parts == Self.partsMax || payload.utf8.count + part.utf8.count > Self.bytesMax {
+            if parts == Self.partsMax || payload.utf8.count + part.utf8.count > bytesMax {
                 payloads.append(payload)
                 payload = head
                 parts = 0

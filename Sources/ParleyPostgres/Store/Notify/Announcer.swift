@@ -5,12 +5,15 @@ internal import NIOConcurrencyHelpers
 final class Announcer: Sendable {
     private let connection: PostgresConnection
     private let isOn: Bool
+    /// For what only nodes may say.
+    private let seal: ChannelSeal?
     /// Said again on a new connection: the former one may have gone before it was out.
     private let last = NIOLockedValueBox<(said: Announcement, generation: Int)?>(nil)
 
-    init(connection: PostgresConnection, isOn: Bool) {
+    init(connection: PostgresConnection, isOn: Bool, seal: ChannelSeal? = nil) {
         self.connection = connection
         self.isOn = isOn
+        self.seal = seal
     }
 
     /// Nobody waits for it. What gets lost all the same is noticed by the number of the batch.
@@ -31,7 +34,11 @@ final class Announcer: Sendable {
     }
 
     private func submit(_ announcement: Announcement) {
-        connection.submit(Self.statement, [.textArray(announcement.payloads)])
+        // What cannot be sealed yet is found out by asking, as what is lost.
+        let payloads =
+            announcement.isForNodesAlone
+            ? announcement.payloads.compactMap { seal?.seal(Array($0.utf8)) } : announcement.payloads
+        connection.submit(Self.statement, [.textArray(payloads)])
     }
 
     private static let statement = Statement(

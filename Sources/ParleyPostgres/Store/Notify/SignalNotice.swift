@@ -1,7 +1,7 @@
 internal import ParleyCore
 
 /// Signals of one room on their way by NOTIFY: `~<writer> <room> <head bytes>:<payload bytes>:<head><payload> …`. They
-/// touch no table; one that does not arrive is missed by nobody.
+/// touch no table; one that does not arrive is missed by nobody. Sealed on the way: see `ChannelSeal`.
 struct SignalNotice: Equatable, Sendable {
     private static let mark = UInt8(ascii: "~")
 
@@ -15,8 +15,8 @@ struct SignalNotice: Equatable, Sendable {
         var payload = start
         for signal in signals.signals {
             let part = Array(" \(signal.head.count):\(signal.payload.count):".utf8) + signal.head + signal.payload
-            guard start.count + part.count <= Announcement.bytesMax else { continue }
-            if payload.count + part.count > Announcement.bytesMax {
+            guard start.count + part.count <= ChannelSeal.bytesMax else { continue }
+            if payload.count + part.count > ChannelSeal.bytesMax {
                 payloads.append(payload)
                 payload = start
             }
