@@ -192,7 +192,12 @@ struct RuleIsolationTests {
                 "RETURN parley.accept(message => (SELECT json_object_agg(s, current_setting(s)) FROM unnest(ARRAY["
                     + settings.keys.sorted().filter { $0 != "search_path" }.map { "'\($0)'" }.joined(separator: ",")
                     + "]) s));")
-            try await database.withStore(adjust: patient) { store in
+            // The writer itself changes how long it waits for locks, as it learns how quick the server is.
+            func steady(_ configuration: inout StoreConfiguration) {
+                patient(&configuration)
+                configuration.lockTimeoutMin = configuration.lockTimeout
+            }
+            try await database.withStore(adjust: steady) { store in
                 let show = try await store.makeRoom("show", rule: "show")
                 let careless = try await store.makeRoom("careless", rule: "careless")
                 let plain = try await store.makeRoom("plain")
