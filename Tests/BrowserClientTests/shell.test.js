@@ -245,7 +245,7 @@ describe('the log', () => {
     assert.deepEqual((await stream.next()).value, { seq: 4, message: 'd' });
   });
 
-  test('after another history a stream begins with what is there now', async () => {
+  test('after another timeline a stream begins with what is there now', async () => {
     const { room, socket } = await joined({ changes: ['a', 'b', 'c'] });
     const stream = room.stream({ after: 2 });
     assert.equal((await stream.next()).value.message, 'c');

@@ -56,27 +56,45 @@ enum JudgedStatement {
         }
     }
 
-    /// As `AppendStatement.outcomes`.
-    static func outcomes(_ rows: Rows, of appends: [Append]) -> [AppendOutcome?]? {
+    /// As `AppendStatement.outcomes`. Throws `connectionLost` at an answer that it does not know: the batch is committed, and
+    /// the log is to be asked what became of it.
+    static func outcomes(_ rows: Rows, of appends: [Append]) throws(PostgresError) -> [AppendOutcome?]? {
         guard !rows.isEmpty else { return nil }
         var verdicts = appends.map { [Verdict](repeating: .accepted, count: $0.judged?.count ?? 0) }
         var outcomes = [AppendOutcome?](repeating: nil, count: appends.count)
         for row in rows {
-            let (index, input) = (Int(row.int4(0)) - 1, Int(row.int4(1)) - 1)
+            let (index, input, letter) = (Int(row.int4(0)) - 1, Int(row.int4(1)) - 1, row.text(2))
+            // The first row is about the batch.
             guard outcomes.indices.contains(index) else { continue }
-            switch row.text(2) {
-            case "a": outcomes[index] = .judged(base: row.int8(3), verdicts: verdicts[index])
-            case "m": outcomes[index] = .moved(claim: row.int8(4), members: [])
-            // The rule met a lock of somebody else: as if the room had.
-            case "l": outcomes[index] = .locked
-            case "o": outcomes[index] = .tooMuch
-            case "r": verdicts[index][input] = .rewritten(row.bytes(5))
-            case "x": verdicts[index][input] = .refused(reason: row.text(5))
-            case "c":
-                verdicts[index][input] = .conflict(RoomValues(values: row.bytes(5), versions: row.bytes(6)))
-            default: verdicts[index][input] = .tooLarge
+            if verdicts[index].indices.contains(input), let verdict = verdict(letter, row) {
+                verdicts[index][input] = verdict
+            } else if input < 0, let outcome = outcome(letter, row, verdicts[index]) {
+                outcomes[index] = outcome
+            } else {
+                throw .connectionLost(reason: "parley.append_judged has answered \"\(letter)\"")
             }
         }
         return outcomes
+    }
+
+    private static func outcome(_ letter: String, _ row: Row, _ verdicts: [Verdict]) -> AppendOutcome? {
+        switch letter {
+        case "a": .judged(base: row.int8(3), verdicts: verdicts)
+        case "m": .moved(claim: row.int8(4), members: [])
+        // The rule met a lock of somebody else: as if the room had.
+        case "l": .locked
+        case "o": .tooMuch
+        default: nil
+        }
+    }
+
+    private static func verdict(_ letter: String, _ row: Row) -> Verdict? {
+        switch letter {
+        case "r": .rewritten(row.bytes(5))
+        case "x": .refused(reason: row.text(5))
+        case "c": .conflict(RoomValues(values: row.bytes(5), versions: row.bytes(6)))
+        case "t": .tooLarge
+        default: nil
+        }
     }
 }

@@ -98,11 +98,11 @@ extension LogWriter {
             valuesBytesMax: configuration.valuesBytesMax)
         guard appends.contains(where: \.isRuled) else {
             let rows = try await execute(JudgedStatement.statement, parameters, in: term)
-            return JudgedStatement.outcomes(rows, of: appends)
+            return try JudgedStatement.outcomes(rows, of: appends)
         }
         let rows = try await executeRuled(appends, parameters, in: term, skipLocked: skipLocked)
         noteSlowRules(JudgedStatement.ruleTimes(rows, of: appends))
-        return JudgedStatement.outcomes(rows, of: appends)
+        return try JudgedStatement.outcomes(rows, of: appends)
     }
 
     /// One statement that locks rooms: first, when need be, for how long it waits for them.

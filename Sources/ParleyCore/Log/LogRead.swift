@@ -1,3 +1,4 @@
+/// From where a room's log is to be read: what comes after `after`.
 public struct LogCursor: Sendable, Hashable {
     public var room: RoomNumber
     public var after: Seq
@@ -7,6 +8,7 @@ public struct LogCursor: Sendable, Hashable {
     }
 }
 
+/// A page of a room's log.
 public struct LogRead: Sendable, Equatable {
     public var room: RoomNumber
     /// Gapless, the first begins at or before `after + 1` unless that is no longer retained.
