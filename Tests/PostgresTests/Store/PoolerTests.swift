@@ -45,6 +45,31 @@ struct PoolerTests {
         }
     }
 
+    @Test("rules judge behind a pooler, and what they change of a backend's settings nobody else finds there")
+    func rules() async throws {
+        try await pooled { direct, pooled in
+            try await direct.makeRule(
+                "careless",
+                "PERFORM set_config('statement_timeout', '1ms', false), set_config('search_path', 'nowhere', false);"
+                    + "IF text = 'no' THEN RETURN parley.refuse('no'); END IF; RETURN NULL;")
+            try await pooled.withStore(adjust: patient) { store in
+                let judged = try await store.makeRoom("ruled", rule: "careless")
+                let plain = try await store.makeRoom("plain")
+                for n in 0..<5 {
+                    let inputs = [#""yes""#, #""no""#]
+                    let outcomes = try await store.append([
+                        ruled(inputs, in: judged, from: Int64(2 * n + 1)), chunk(["\(n)"], to: plain),
+                    ])
+                    #expect(outcomes.map(\.letters) == ["ax", ""] && outcomes[1] == .applied(base: Seq(n)))
+                    let shown = try await store.reader.execute(
+                        Statement(name: "show", sql: "SELECT current_setting('statement_timeout')"), [])
+                    #expect(shown.map { $0.text(0) } == ["0"])
+                }
+                #expect(try await direct.log(of: "ruled").isGapless)
+            }
+        }
+    }
+
     @Test("long jobs that come at once each run whole, on one backend")
     func atOnce() async throws {
         let length = Statement(name: "length", sql: "SELECT length($1::text)")
