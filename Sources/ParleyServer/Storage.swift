@@ -91,15 +91,6 @@ struct Storage: Sendable {
     }
 }
 
-/// The rooms that have a home on this node, once there is a hub to ask.
-final class LocalRooms: Sendable {
-    private let source = NIOLockedValueBox<@Sendable () -> [RoomNumber]>({ [] })
-
-    func become(_ rooms: @escaping @Sendable () -> [RoomNumber]) { source.withLockedValue { $0 = rooms } }
-
-    var current: [RoomNumber] { source.withLockedValue { $0 }() }
-}
-
 /// Closes the store when everything that uses it has ended: it is to be the first in the order of services.
 struct StorageService: Service {
     let storage: Storage

@@ -318,6 +318,25 @@ struct WriterQueueTests {
         #expect(queue.waitingBytes == 0)
     }
 
+    @Test(
+        "apart, rooms that are slow themselves and those that were only locked have turns, however many there are of each"
+    )
+    func slowApart() {
+        var queue = WriterQueue()
+        for number in 1...6 {
+            _ = queue.enqueue(input("{}", id: 1, of: UInt64(number)), room: RoomNumber(Int64(number)))
+        }
+        let parts = queue.nextBatch { 0 }
+        for part in parts { queue.putBack(part, to: .apart, isSlow: part.append.room.value <= 4) }
+        var order: [Int64] = []
+        while let part = queue.nextApart(tag: { 0 }) {
+            order.append(part.append.room.value)
+            queue.finished(part)
+        }
+        #expect(order == [1, 5, 2, 6, 3, 4])
+        #expect(!queue.has(.apart))
+    }
+
     @Test("what a subscription has waiting can be taken out")
     func remove() {
         var queue = WriterQueue()

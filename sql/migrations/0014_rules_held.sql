@@ -10,18 +10,6 @@
 -- A session cannot be kept from all that code in it may do (it can take prepared statements away, or end the backend), so a rule is
 -- trusted as the node is, and to make one is no right of every application any more: its owner gives it.
 
-ALTER TABLE parley.rule ADD COLUMN function_owner name;
-UPDATE parley.rule r SET function_owner = COALESCE((
-    SELECT pg_get_userbyid(min(p.proowner))
-    FROM pg_proc p
-    JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = r.function_schema AND p.proname = r.function_name AND p.prosecdef
-    HAVING count(DISTINCT p.proowner) = 1), '');
-ALTER TABLE parley.rule ALTER COLUMN function_owner SET NOT NULL;
-
-COMMENT ON COLUMN parley.rule.function_owner IS
-    'Who owned the function when it was made the rule: whoever gives the rule is trusted, a later owner is not';
-
 CREATE FUNCTION parley.rule_arguments(is_batch boolean) RETURNS oidvector
 LANGUAGE sql
 STABLE
@@ -29,6 +17,18 @@ RETURN concat_ws(' ', 'text'::regtype::oid, 'jsonb'::regtype::oid,
     CASE WHEN is_batch THEN 'parley.rule_input[]'::regtype ELSE 'parley.rule_input'::regtype END::oid)::oidvector;
 
 COMMENT ON FUNCTION parley.rule_arguments IS 'The types of what a rule is given, as pg_proc has them';
+
+ALTER TABLE parley.rule ADD COLUMN function_owner name;
+UPDATE parley.rule r SET function_owner = COALESCE((
+    SELECT pg_get_userbyid(min(p.proowner))
+    FROM pg_proc p
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = r.function_schema AND p.proname = r.function_name AND p.prosecdef
+        AND p.proargtypes = parley.rule_arguments(r.is_batch)), '');
+ALTER TABLE parley.rule ALTER COLUMN function_owner SET NOT NULL;
+
+COMMENT ON COLUMN parley.rule.function_owner IS
+    'Who owned the function when it was made the rule: whoever gives the rule is trusted, a later owner is not';
 
 CREATE FUNCTION parley.check_keys(news json, name text) RETURNS void
 LANGUAGE plpgsql

@@ -58,8 +58,10 @@ public enum AppendOutcome: Sendable, Equatable {
     /// Not applied: members of the room have moved to other nodes. What these have sent here is never to be applied; the
     /// rest may be sent again with this claim.
     case moved(claim: Int64, members: Set<ClientID>)
-    /// Not applied: a foreign transaction holds the room. Send it again later.
+    /// Not applied: a foreign transaction holds the room, or it could not be tried now. Send it again later, apart.
     case locked
+    /// Not applied: its rule is slow, or may be. Send it again apart, behind those that are only locked.
+    case slow
     /// Not applied: more inputs together than its rule can deal with. Send fewer of them at once.
     case tooMuch
     /// Not applied: the room is gone.

@@ -130,6 +130,9 @@ package struct WriterMachine: Sendable {
             case .locked:
                 queue.putBack(part, to: .apart)
                 removeEvicted(from: room)
+            case .slow:
+                queue.putBack(part, to: .apart, isSlow: true)
+                removeEvicted(from: room)
             case .tooMuch:
                 queue.divide(part, on: way)
                 removeEvicted(from: room)

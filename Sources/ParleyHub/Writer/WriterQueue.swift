@@ -22,6 +22,9 @@ package struct WriterQueue {
     private var rooms: [RoomNumber: RoomInputs] = [:]
     private var waiting: Deque<RoomNumber> = []
     private var apart: Deque<RoomNumber> = []
+    /// Of those that go apart, the ones that take long themselves. They and the others have turns, one each.
+    private var slow: Deque<RoomNumber> = []
+    private var wasSlowLast = false
     private var barred = BarredMembers()
     private var unlogged = UnloggedRefusals()
     private var bytes = 0
@@ -39,7 +42,7 @@ package struct WriterQueue {
     package func has(_ way: Way) -> Bool {
         switch way {
         case .together: !waiting.isEmpty
-        case .apart: !apart.isEmpty
+        case .apart: !apart.isEmpty || !slow.isEmpty
         }
     }
 
@@ -73,11 +76,16 @@ package struct WriterQueue {
 
     /// The next room that was set aside.
     package mutating func nextApart(tag: () -> Tag) -> Part? {
-        while let room = apart.popFirst() {
+        while let room = nextRoomApart() {
             guard let part = takePart(of: room, tag: tag()) else { continue }
             return part
         }
         return nil
+    }
+
+    private mutating func nextRoomApart() -> RoomNumber? {
+        wasSlowLast = apart.isEmpty || !wasSlowLast && !slow.isEmpty
+        return wasSlowLast ? slow.popFirst() : apart.popFirst()
     }
 
     /// The part was applied, refused or given up: the room goes on with what came since.
@@ -87,11 +95,11 @@ package struct WriterQueue {
     }
 
     /// The part was not applied and is to be tried again, before anything that came since.
-    package mutating func putBack(_ part: Part, to way: Way) {
+    package mutating func putBack(_ part: Part, to way: Way, isSlow: Bool = false) {
         let room = part.append.room
         unlogged.add(part.refused)
         rooms[room]?.prepend(part.inputs)
-        requeue(room, to: way)
+        requeue(room, to: way, isSlow: isSlow)
     }
 
     /// The part was not applied, for these members have moved to other nodes. Returns what they have sent, in the part and
@@ -160,7 +168,7 @@ package struct WriterQueue {
 
     /// The part was not applied, for it is too much at once: it is tried again in halves.
     package mutating func divide(_ part: Part, on way: Way) {
-        putBack(part, to: way)
+        putBack(part, to: way, isSlow: way == .apart)
         rooms[part.append.room]?.suspect(part.inputs.count, together: part.inputs.count / 2)
     }
 
@@ -251,13 +259,14 @@ package struct WriterQueue {
         return inputs.map { JudgedInput(change: $0.change, set: $0.set) }
     }
 
-    private mutating func requeue(_ room: RoomNumber, to way: Way) {
+    private mutating func requeue(_ room: RoomNumber, to way: Way, isSlow: Bool = false) {
         guard let state = rooms[room], !state.inputs.isEmpty else {
             rooms[room] = nil
             return
         }
         switch way {
         case .together: waiting.append(room)
+        case .apart where isSlow: slow.append(room)
         case .apart: apart.append(room)
         }
     }

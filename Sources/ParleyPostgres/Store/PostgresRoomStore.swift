@@ -37,9 +37,9 @@ public final class PostgresRoomStore: RoomStore {
     let pruner: Pruner
     let marksKeeper: MarksKeeper
     let timeline: ServerTimeline
-    private let timelineWatcher: NIOLockedValueBox<@Sendable () -> Void>
+    private let timelineWatcher = Watcher<Void>()
     private let timelineChanges: AsyncStream<Void>
-    private let removals: NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>
+    private let removals = Watcher<[EndedMembership]>()
     private let upkeep = NIOLockedValueBox<[Task<Void, Never>]>([])
 
     /// Nothing happens before `start()`.
@@ -50,7 +50,6 @@ public final class PostgresRoomStore: RoomStore {
         let timeline = ServerTimeline { change.yield() }
         self.timeline = timeline
         self.timelineChanges = changes
-        self.timelineWatcher = NIOLockedValueBox({})
         func connection(_ role: String, lockTimeout: Duration, durable: Bool = true) -> PostgresConnection {
             let connection = PostgresConnection(
                 role: role, url: configuration.url,
@@ -81,9 +80,7 @@ public final class PostgresRoomStore: RoomStore {
         self.readerConnection = reader
         self.pulse = pulse
         self.detour = detour
-        let removals = NIOLockedValueBox<@Sendable ([EndedMembership]) -> Void>({ _ in })
-        self.removals = removals
-        let onRemoved: @Sendable ([EndedMembership]) -> Void = { ended in removals.withLockedValue { $0 }(ended) }
+        let onRemoved: @Sendable ([EndedMembership]) -> Void = { [removals] ended in removals.tell(ended) }
         let slowRules = SlowRules()
         func logWriter(_ seat: WriterSeat, isApart: Bool) -> LogWriter {
             LogWriter(
@@ -143,14 +140,14 @@ public final class PostgresRoomStore: RoomStore {
             timeline.reconnectOutdated()
             await registration.startAnew()
             guard !Task.isCancelled else { return }
-            timelineWatcher.withLockedValue { $0 }()
+            timelineWatcher.tell(())
         }
     }
 
     /// `watcher` is told each time that the database turns out to be on another timeline than before, when this node is
     /// registered there: what is known of any room has to be compared with it.
     public func onTimelineChange(_ watcher: @escaping @Sendable () -> Void) {
-        timelineWatcher.withLockedValue { $0 = watcher }
+        timelineWatcher.become(watcher)
     }
 
     /// `watcher` is told each time that this node turns out to have been declared dead: others have seen its members
@@ -159,7 +156,7 @@ public final class PostgresRoomStore: RoomStore {
 
     /// `sink` hears of members that SQL has removed when their node finds out by writing for them, should nobody have
     /// said so.
-    func onRemoved(_ sink: @escaping @Sendable ([EndedMembership]) -> Void) { removals.withLockedValue { $0 = sink } }
+    func onRemoved(_ sink: @escaping @Sendable ([EndedMembership]) -> Void) { removals.become(sink) }
 
     /// Signs off and closes all connections. What is under way ends with `unavailable`. Idempotent.
     public func close() async {
@@ -208,7 +205,7 @@ public final class PostgresRoomStore: RoomStore {
         case .applied(let base): marksKeeper.applied(append.count, to: append.room, after: base)
         case .judged(let base, let verdicts):
             marksKeeper.applied(verdicts.count(where: \.isAccepted), to: append.room, after: base)
-        case .appliedUnseen, .moved, .locked, .tooMuch, .gone, .invalid: break
+        case .appliedUnseen, .moved, .locked, .slow, .tooMuch, .gone, .invalid: break
         }
     }
 

@@ -48,7 +48,7 @@ struct RuleIsolationTests {
                 "later", "SET CONSTRAINTS ALL DEFERRED; INSERT INTO seen VALUES (text); RETURN NULL;")
             try await database.withStore { store in
                 let room = try await store.makeRoom("tea", rule: "later")
-                #expect(try await store.append([ruled(["1"], in: room)]) == [.locked])
+                #expect(try await store.append([ruled(["1"], in: room)]) == [.slow])
                 #expect(try await store.appendApart(ruled(["1"], in: room), waits: true).letters == "x")
                 #expect(try await database.number("SELECT count(*) FROM public.seen") == 0)
             }
@@ -77,7 +77,7 @@ struct RuleIsolationTests {
                 let next = try await store.append([
                     ruled(["2", "3"], in: bad, from: 2), ruled(["2"], in: open, from: 2),
                 ])
-                #expect(next[0] == .locked && next[1].letters == "a", "it is asked apart now")
+                #expect(next[0] == .slow && next[1].letters == "a", "it is asked apart now")
                 #expect(try await store.appendApart(ruled(["2", "3"], in: bad, from: 2), waits: true) == .tooMuch)
             }
         }
@@ -260,13 +260,13 @@ struct RuleIsolationTests {
                 let stubborn = try await store.makeRoom("stubborn", rule: "stubborn")
                 let plain = try await store.makeRoom("plain")
                 let start = ContinuousClock.now
-                #expect(try await store.append([ruled(["1"], in: stubborn)]) == [.locked])
+                #expect(try await store.append([ruled(["1"], in: stubborn)]) == [.slow])
                 #expect(ContinuousClock.now - start < .seconds(10), "one attempt, not eight")
                 #expect(try await store.append([chunk(["1"], to: plain)]) == [.applied(base: 0)])
                 let refused = try await store.appendApart(ruled(["1"], in: stubborn), waits: true)
                 #expect(refused.letters == "x" && refused.reasons.first?.contains("took longer") == true)
                 let both = try await store.append([ruled(["2"], in: stubborn), chunk(["2"], to: plain)])
-                #expect(both == [.locked, .applied(base: 1)])
+                #expect(both == [.slow, .applied(base: 1)])
             }
         }
     }
@@ -278,14 +278,14 @@ struct RuleIsolationTests {
             try await database.withStore(adjust: { $0.connection.backoffFirst = .milliseconds(2) }) { store in
                 let deadly = try await store.makeRoom("deadly", rule: "deadly")
                 let plain = try await store.makeRoom("plain")
-                #expect(try await store.append([ruled(["1"], in: deadly)]) == [.locked])
+                #expect(try await store.append([ruled(["1"], in: deadly)]) == [.slow])
                 #expect(store.writerConnection.generation == 3)
                 #expect(try await store.append([chunk(["1"], to: plain)]) == [.applied(base: 0)])
                 let error = await #expect(throws: StoreError.self) {
                     try await store.appendApart(ruled(["1"], in: deadly), waits: true)
                 }
                 #expect("\(String(describing: error))".contains("unavailable"))
-                #expect(try await store.append([ruled(["1"], in: deadly)]) == [.locked])
+                #expect(try await store.append([ruled(["1"], in: deadly)]) == [.slow])
                 #expect(store.writerConnection.generation == 3, "not asked beside others now")
             }
         }

@@ -206,7 +206,7 @@ struct LostAnswerTests {
                             case .applied(let base): told[append.room, default: [:]][base + 1] = "\"\(batch)\""
                             case .appliedUnseen: unseen += 1
                             case .locked: again.append(append)
-                            case .judged, .moved, .tooMuch, .gone, .invalid: Issue.record("\(outcome)")
+                            case .judged, .moved, .slow, .tooMuch, .gone, .invalid: Issue.record("\(outcome)")
                             }
                         }
                         appends = again

@@ -12,7 +12,7 @@ extension Announcement {
             case .judged(let base, let verdicts):
                 let count = verdicts.count(where: \.isAccepted)
                 if count > 0 { pointers.append(RoomPointer(room: append.room, lastSeq: base + Seq(count))) }
-            case .appliedUnseen, .moved, .locked, .tooMuch, .gone, .invalid, nil: break
+            case .appliedUnseen, .moved, .locked, .slow, .tooMuch, .gone, .invalid, nil: break
             }
         }
         self.init(writer: term.writer, batch: batch, pointers: pointers)

@@ -95,7 +95,7 @@ extension LogWriter {
     /// Nobody knows whose rule it was, unless it was asked alone.
     func overdue(_ appends: [Append]) -> [AppendOutcome] {
         appends.map { append in
-            guard isApart else { return .locked }
+            guard isApart else { return .slow }
             slowRules.add(append.room)
             // Whichever of them it was, the others need not be refused with it.
             guard append.count == 1 else { return .tooMuch }

@@ -43,7 +43,7 @@ final class LogWriter: Sendable {
         guard kinds.count == 1, let kind = kinds.keys.first else { return try await append(kinds, inOrderOf: appends) }
         switch kind {
         case .plain, .judged: return try await appendAlike(appends, waits: waits)
-        case .slow: return appends.map { _ in .locked }
+        case .slow: return appends.map { _ in .slow }
         case .ruled: return try await appendRuled(appends, waits: waits)
         }
     }

@@ -22,7 +22,7 @@ actor NodeRegistration {
     private let configuration: StoreConfiguration
     private let logger: Logger
     private nonisolated let rows = NIOLockedValueBox<NodeRows?>(nil)
-    private nonisolated let deathWatcher = NIOLockedValueBox<@Sendable () -> Void>({})
+    private nonisolated let deathWatcher = Watcher<Void>()
     private var renewal: (seen: NodeRows, task: Task<Void, any Error>)?
 
     init(connection: PostgresConnection, configuration: StoreConfiguration, logger: Logger) {
@@ -48,7 +48,7 @@ actor NodeRegistration {
 
     /// `watcher` is told each time that this process turns out to have been declared dead, before it registers anew.
     nonisolated func onDeath(_ watcher: @escaping @Sendable () -> Void) {
-        deathWatcher.withLockedValue { $0 = watcher }
+        deathWatcher.become(watcher)
     }
 
     /// The database goes on with another timeline, where the numbers may be nobody's, or somebody else's. Returns when the
@@ -94,7 +94,7 @@ actor NodeRegistration {
         logger.error(
             "this node was declared dead by another one; it registers anew",
             metadata: ["node": "\(seen.node)", "incarnation": "\(seen.incarnation)"])
-        deathWatcher.withLockedValue { $0 }()
+        deathWatcher.tell(())
         let answer = try await connection.execute(
             Self.renewStatement, [.int8(seen.node), .milliseconds(configuration.lease)])
         if let new = Self.rows(answer), new.writers.count == WriterKind.allCases.count {

@@ -88,16 +88,16 @@ final class Reaper: Sendable {
             announcer.say(
                 Announcement(writer: term.writer, batch: first.int8(0), pointers: pointers),
                 generation: term.generation)
-            clearedRooms.withLockedValue { $0 }(pointers)
+            clearedRooms.tell(pointers)
             guard !pointers.isEmpty else { return }
         }
     }
 
     /// `sink` hears of the rooms whose roster this node has changed: its own announcements it does not hear.
-    func onCleared(_ sink: @escaping @Sendable ([RoomPointer]) -> Void) { clearedRooms.withLockedValue { $0 = sink } }
+    func onCleared(_ sink: @escaping @Sendable ([RoomPointer]) -> Void) { clearedRooms.become(sink) }
 
     private let isClearing = NIOLockedValueBox(false)
-    private let clearedRooms = NIOLockedValueBox<@Sendable ([RoomPointer]) -> Void>({ _ in })
+    private let clearedRooms = Watcher<[RoomPointer]>()
 
     /// All rows of a node, or none: one that is locked belongs to a batch under way, so the node is not silent, or hangs.
     private static let declareStatement = Statement(
