@@ -343,7 +343,15 @@ describe('joining', () => {
     await assert.rejects(joining, { name: 'AbortError' });
     FakeSocket.newest.admits();
     assert.equal(FakeSocket.newest.of('leave').length, 1);
-    await assert.rejects(Promise.all([parley.join('r'), parley.join('r')]), code('in_room_already'));
+    const again = parley.join('r');
+    const twice = assert.rejects(parley.join('r'), code('in_room_already'));
+    await settled();
+    assert.equal(FakeSocket.newest.of('join').length, 1, 'not before it is left');
+    FakeSocket.newest.answers('leave', { reason: 'left', lastId: 0 });
+    await settled();
+    FakeSocket.newest.admits();
+    assert.equal((await again).state, 'joined');
+    await twice;
   });
 
   test('a new room has an id that nobody guesses', async () => {
@@ -493,5 +501,81 @@ describe('the page around it', () => {
       assert.equal(page.stored.size, 0);
       parley.close();
     }
+  });
+});
+
+describe('what nobody should do', () => {
+  test('an address that is none, a room that cannot be, nothing instead of values: an error at once', async () => {
+    for (const url of ['localhost:8080', 'ftp://node', 'ws://node/#room']) {
+      assert.throws(() => new Parley(url, { WebSocket: FakeSocket }), TypeError);
+    }
+    const { parley, room, socket } = await joined();
+    for (const id of [null, 1, {}, undefined, '', '..', 'a b', '\ud800', 'x'.repeat(65)]) {
+      await assert.rejects(parley.join(id), code('bad_request'));
+    }
+    await assert.rejects(room.set(undefined), TypeError);
+    assert.throws(() => room.signal(undefined), TypeError);
+    void room.set({ a: 1 }).catch(() => {});
+    assert.deepEqual(room.pending.map(({ set }) => set), [{ a: 1 }]);
+    room.signal(1);
+    assert.deepEqual(socket.newest('signal').signal, 1);
+  });
+
+  test('rooms may be called as every object has members', async () => {
+    const parley = connect();
+    FakeSocket.newest.welcomes();
+    for (const id of ['constructor', '__proto__', 'toString']) {
+      const joining = parley.join(id);
+      await settled();
+      FakeSocket.newest.admits();
+      assert.equal((await joining).id, id);
+    }
+  });
+
+  test('a profile that is refused: the former one stays, and the room with it', async () => {
+    const { parley, room, socket } = await joined();
+    const errors = [];
+    parley.on('error', ({ code, roomId }) => errors.push([code, roomId]));
+    const sending = room.send('hello');
+    room.setProfile({ name: '\0' });
+    socket.says({ method: 'error', id: socket.newest('join').id, roomId: 'r', code: 'bad_request', reason: 'no', temporary: false });
+    assert.deepEqual([errors, room.state, 'profile' in socket.newest('join')], [[['bad_request', 'r']], 'joined', false]);
+    socket.admits({ from: 1, changes: [{ clientId: 'me', id: 1, message: 'hello' }], lastId: 1 });
+    assert.equal(await sending, 1);
+  });
+
+  test('a token that no WebSocket takes is the end; one that fails for no reason is tried for again', async () => {
+    class Strict extends FakeSocket {
+      constructor(url, protocols) {
+        if (protocols.some((word) => word.includes(' '))) throw Object.assign(new Error('bad subprotocol'), { name: 'SyntaxError' });
+        super(url, protocols);
+      }
+    }
+    const parley = connect({ WebSocket: Strict, token: 'a b' });
+    await settled();
+    assert.equal(parley.state, 'closed');
+    const other = connect({ token: () => Promise.reject() });
+    await settled();
+    assert.equal(other.state, 'waiting');
+  });
+
+  test('frames with the wrong types end the socket, not the program', async () => {
+    for (const more of [{ joined: 5 }, { joined: null }, { joined: [null] }, { left: 5 }, { clients: 5 }]) {
+      const { parley, socket } = await joined();
+      socket.says({ method: 'join', roomId: 'r', count: 1, ...more });
+      assert.equal(parley.state, 'waiting', JSON.stringify(more));
+    }
+    const { parley, socket } = await joined();
+    socket.says({ method: 'signal', roomId: 'r', signals: 5 });
+    assert.equal(parley.state, 'waiting');
+  });
+
+  test('refused for good before it was sent, `create` says so', async () => {
+    const parley = connect();
+    const creating = parley.create();
+    FakeSocket.newest.ends(4003);
+    clock.tick(250);
+    FakeSocket.newest.ends(4003);
+    await assert.rejects(creating, code('not_sent'));
   });
 });

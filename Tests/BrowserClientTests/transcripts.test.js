@@ -39,7 +39,7 @@ class Player {
       case 'create': return this.#machine.ask('create', room, ',"ifMissing":true', request);
       case 'join': return this.#machine.join(room, { profile: JSON.stringify(profile), recent, presence }, request);
       case 'send': return this.#machine.member(room, request)?.outbox.add('message', `,"message":${JSON.stringify(message)}`, request);
-      case 'leave': return this.#machine.member(room, request)?.leave(request);
+      case 'leave': return this.#machine.member(room, request)?.leave(request, this.#machine.link.hello);
       case 'close': return this.#machine.close();
     }
     throw new Error(`no such call: ${call}`);

@@ -121,7 +121,7 @@ struct RoomTests {
     func leave() throws {
         var client = try Script.joined()
         client.says("one", ["> message id:1 r message:one"])
-        client.leaves(["> leave #2 r"])
+        client.leaves(["silence r", "> leave #2 r"])
         client.says("two", ["settle 4 not in room"])
         client.hears(
             Frames.leave(request: 2, reason: "left", lastID: 1),

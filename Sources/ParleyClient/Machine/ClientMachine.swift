@@ -91,7 +91,9 @@ public struct ClientMachine: Sendable {
     public mutating func leave(_ room: RoomID, request: Int) -> [ClientAction] {
         var out: [ClientAction] = []
         guard memberships[room]?.isLeaving == false else { return [.settle(request: request, .failure(.notInRoom))] }
-        if memberships[room]?.leave(request: request, &ids, &out) == true { memberships[room] = nil }
+        if memberships[room]?.leave(request: request, &ids, isOpen: link.connect != nil, &out) == true {
+            memberships[room] = nil
+        }
         return out
     }
 

@@ -12,6 +12,8 @@ struct LinkMachine: Sendable {
     /// A node that is overloaded, or gone for a while, is left alone for so long at least.
     static let overloadMs: Int64 = 2_000
     static let refusalsMax = 2
+    /// Frames behind `connect` that tell a node that works from one that fails at once.
+    static let works = 10
 
     enum Phase: Sendable, Equatable {
         case idle
@@ -28,6 +30,8 @@ struct LinkMachine: Sendable {
     private let addresses: [NodeAddress]
     private var next = 0
     private var attempts = 0
+    /// Behind the frame `connect` of the socket.
+    private var frames = 0
     /// 4003 in a row.
     private var refusals = 0
     private var isPinged = false
@@ -62,15 +66,18 @@ struct LinkMachine: Sendable {
     mutating func welcomed(_ connect: NodeFrame.Connect, _ out: inout [ClientAction]) {
         phase = .open(connect)
         session = connect.session
-        refusals = 0
+        (refusals, frames) = (0, 0)
         out.append(
             .state(.open(node: connect.node, clientID: connect.clientID, isResumed: connect.isResumed)))
         heard(&out)
     }
 
-    /// Any frame is a sign of life; one behind `connect` says that the node works, so that the next trouble is a new
+    /// Any frame is a sign of life; some behind `connect` say that the node works, so that the next trouble is a new
     /// one.
-    mutating func worked() { attempts = 0 }
+    mutating func worked() {
+        frames += 1
+        if frames >= Self.works { attempts = 0 }
+    }
 
     mutating func heard(_ out: inout [ClientAction]) {
         guard let connect else { return }

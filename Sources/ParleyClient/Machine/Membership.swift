@@ -11,6 +11,8 @@ struct Membership: Sendable {
         case joining(Int64)
         case joined
         case leaving(Int64)
+        /// A node has put the leave off.
+        case leavingLater
     }
 
     let room: RoomID
@@ -51,19 +53,24 @@ struct Membership: Sendable {
     }
 
     /// True when the membership is over with that.
-    mutating func leave(request: Int, _ ids: inout RequestIDs, _ out: inout [ClientAction]) -> Bool {
+    mutating func leave(
+        request: Int, _ ids: inout RequestIDs, isOpen: Bool, _ out: inout [ClientAction]
+    ) -> Bool {
         leaveRequest = request
-        switch phase {
-        case .joined, .joining:
-            let id = ids.next()
-            phase = .leaving(id)
-            out.append(.send(ClientFrameText.leave(id: id, room: room)))
-            return false
-        case .out, .leaving:
-            // Not joined again, the member is gone after its grace.
+        guard isOpen else {
+            // Not joined again on the next socket, the member is gone after its grace.
             end(.left, lastID: nil, &out)
             return true
         }
+        sendLeave(&ids, &out)
+        return false
+    }
+
+    private mutating func sendLeave(_ ids: inout RequestIDs, _ out: inout [ClientAction]) {
+        let id = ids.next()
+        phase = .leaving(id)
+        out.append(.silence(.room(room)))
+        out.append(.send(ClientFrameText.leave(id: id, room: room)))
     }
 
     // MARK: - The socket
@@ -91,6 +98,8 @@ struct Membership: Sendable {
     mutating func rang(_ ids: inout RequestIDs, isOpen: Bool, _ out: inout [ClientAction]) {
         if phase == .out, isOpen {
             join(&ids, &out)
+        } else if phase == .leavingLater, isOpen {
+            sendLeave(&ids, &out)
         } else if outbox.isPausing {
             outbox.pauseEnded(&out)
         }
@@ -182,17 +191,25 @@ struct Membership: Sendable {
                 return true
             }
             phase = .out
-            let pause = min(max(failure.retryMs ?? 0, Self.retryMs.lowerBound), Self.retryMs.upperBound)
-            out.append(.alarm(.room(room), .exactly(pause)))
+            tryLater(failure, &out)
             return false
         case .leaving(id):
-            // What cannot be left now is left after the grace, for it will not be joined again.
-            end(.left, lastID: nil, &out)
-            return true
+            guard failure.isTemporary else {
+                end(.left, lastID: nil, &out)
+                return true
+            }
+            phase = .leavingLater
+            tryLater(failure, &out)
+            return false
         default:
             if id < RequestIDs.first { outbox.failed(id, failure, &out) }
             return false
         }
+    }
+
+    private func tryLater(_ failure: NodeFrame.Failure, _ out: inout [ClientAction]) {
+        let pause = min(max(failure.retryMs ?? 0, Self.retryMs.lowerBound), Self.retryMs.upperBound)
+        out.append(.alarm(.room(room), .exactly(pause)))
     }
 
     mutating func end(_ end: RoomEnd, lastID: Int64?, _ out: inout [ClientAction]) {

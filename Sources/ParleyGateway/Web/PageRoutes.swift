@@ -12,27 +12,32 @@ struct PageRoutes: Sendable {
     /// The chat page, the game, and the client: for everybody.
     static let open = PageRoutes(files: [
         PageFile("/", page, PackageResources.index_html),
-        PageFile("/chat.css", style, PackageResources.chat_css),
-        PageFile("/chat.js", script, PackageResources.chat_js),
-        PageFile("/chat-view.js", script, PackageResources.chat_view_js),
+        code("/chat.css", style, PackageResources.chat_css),
+        code("/chat.js", script, PackageResources.chat_js),
+        code("/chat-view.js", script, PackageResources.chat_view_js),
         PageFile("/chat.svg", "image/svg+xml", PackageResources.chat_svg),
         PageFile("/cells", page, PackageResources.cells_html),
-        PageFile("/cells.css", style, PackageResources.cells_css),
-        PageFile("/cells.js", script, PackageResources.cells_js),
-        PageFile("/parley.js", script, PackageResources.parley_js, isForAll: true),
+        code("/cells.css", style, PackageResources.cells_css),
+        code("/cells.js", script, PackageResources.cells_js),
+        code("/parley.js", script, PackageResources.parley_js, isForAll: true),
         PageFile("/parley.d.ts", declarations, PackageResources.parley_d_ts, isForAll: true),
-        PageFile("/parley-react.js", script, PackageResources.parley_react_js, isForAll: true),
+        code("/parley-react.js", script, PackageResources.parley_react_js, isForAll: true),
         PageFile("/parley-react.d.ts", declarations, PackageResources.parley_react_d_ts, isForAll: true),
     ])
 
     /// The console's page, without what it shows.
     static let console = PageRoutes(files: [
         PageFile("/console", page, PackageResources.console_html),
-        PageFile("/console.css", style, PackageResources.console_css),
-        PageFile("/console.js", script, PackageResources.console_js),
-        PageFile("/console-chart.js", script, PackageResources.console_chart_js),
-        PageFile("/console-model.js", script, PackageResources.console_model_js),
+        code("/console.css", style, PackageResources.console_css),
+        code("/console.js", script, PackageResources.console_js),
+        code("/console-chart.js", script, PackageResources.console_chart_js),
+        code("/console-model.js", script, PackageResources.console_model_js),
     ])
+
+    private static func code(_ path: RouterPath, _ type: String, _ source: [UInt8], isForAll: Bool = false) -> PageFile
+    {
+        PageFile(path, type, Uncommented.bytes(source), isForAll: isForAll)
+    }
 
     private let files: [PageFile]
 

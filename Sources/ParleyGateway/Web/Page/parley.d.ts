@@ -155,7 +155,9 @@ export class Room<Message = any, Profile = any> extends Emitter<RoomEvents<Messa
   older(limit?: number, options?: Waiting): Promise<number>;
   /** Members whose ids are behind `after`. */
   membersPage(options?: Waiting & { after?: string; limit?: number }): Promise<MembersPage<Profile>>;
+  /** Should a node refuse it, the client's `error` says so, and the former one stays. */
   setProfile(profile: Profile): void;
+  /** Resolves once the others know; to join again may be asked for before. */
   leave(options?: Waiting): Promise<void>;
   /** Each change once, in order: those behind `after`, or those that are known, then each that comes. What a slow reader missed
       is read again, as far as the room keeps it. Ends when the room does. */
@@ -203,7 +205,8 @@ export interface JoinOptions<Profile = any> extends Waiting {
 
 /** One client: one session over any number of sockets. Connects at once, and goes on until it is closed or a node forbids it. */
 export class Parley extends Emitter<ParleyEvents> {
-  /** `url`: of a node or of what balances between nodes, ws: or http:, `/ws` unless told. In a page it may be relative. */
+  /** `url`: of a node or of what balances between nodes, ws: or http:, `/ws` unless told. In a page it may be relative. Throws a
+      `TypeError` for what is no such address. */
   constructor(url: string | URL, options?: ParleyOptions);
   readonly url: URL;
   readonly state: 'connecting' | 'open' | 'waiting' | 'closed';

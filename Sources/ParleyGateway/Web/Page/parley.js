@@ -9,6 +9,7 @@ const OVERLOAD_MS = 2000; // at least, after overload or a goodbye
 const RETRY_MS = [50, 30_000]; // what a node may ask to wait before a repeat
 const TOLD_MS = [1000, 600_000]; // a node is believed about heartbeat and grace
 const REFUSALS_MAX = 2; // 4003 in a row
+const WORKS = 10; // frames behind `connect` that tell a node that works from one that fails at once
 const WAITING_MAX = 1000; // to be sent, per room, by default
 const SETTLED_KEPT = 256; // per room; a node may ask for them again
 const BRIEF_BYTES_MAX = 32_768; // of a signal, profile or meta; a node allows less
@@ -69,13 +70,16 @@ const isLonger = (text, bytesMax) => text.length * 3 > bytesMax && new TextEncod
 function read(text) {
   const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
   const isText = (value) => typeof value === 'string';
+  const isList = (list, is) => list === undefined || (Array.isArray(list) && list.every(is));
   const isRun = ({ from, to, changes }) => Number.isSafeInteger(from) && Number.isSafeInteger(to)
     && Array.isArray(changes) && changes.length === to - from + 1 && changes.every(isObject);
   const value = JSON.parse(text);
   if (!isObject(value) || !isText(value.method)) throw new Error('no object with a method');
-  const { method, state, clientId, session } = value;
+  const { method, id, state, clientId, session, lastId, clients, joined, left, signals } = value;
   const isWhole = (state === undefined ? method !== 'update' : isObject(state) && isRun(state) && isText(state.position))
-    && (method !== 'history' || isRun(value)) && (method !== 'connect' || (isText(clientId) && isText(session)));
+    && (method !== 'history' || isRun(value)) && (method !== 'connect' || (isText(clientId) && isText(session)))
+    && (method !== 'join' || !state || id === undefined || Number.isSafeInteger(lastId))
+    && [clients, joined, signals].every((list) => isList(list, isObject)) && isList(left, isText);
   if (!isWhole) throw new Error(`something is missing in \`${method}\``);
   return value;
 }
@@ -92,6 +96,7 @@ class Link {
   clientId = null;
   #out;
   #attempts = 0;
+  #frames = 0;
   #refusals = 0;
   #isPinged = false;
   /** A node has said when to come again. */
@@ -123,7 +128,7 @@ class Link {
   welcomed(hello) {
     const { session, node, clientId, resumed } = hello;
     Object.assign(this, { session, node, clientId });
-    this.#refusals = 0;
+    this.#refusals = this.#frames = 0;
     this.#enter({ name: 'open', node, clientId, resumed: resumed === true }, hello);
     this.heard();
   }
@@ -134,8 +139,8 @@ class Link {
     this.#out.alarm('link', within(this.hello.heartbeatMs, TOLD_MS));
   }
 
-  /** A frame behind `connect`: the next trouble is a new one. */
-  worked() { this.#attempts = 0; }
+  /** A frame behind `connect`: after some of them the next trouble is a new one. */
+  worked() { if (++this.#frames >= WORKS) this.#attempts = 0; }
 
   rang() {
     switch (this.state.name) {
@@ -232,8 +237,10 @@ class Outbox {
   }
 
   abandon(request) {
+    if (!this.pending.some((post) => post.request === request)) return;
     this.#waiting = this.#waiting.filter((post) => post.request !== request);
     for (const post of this.#posts) if (post.request === request) post.request = null;
+    this.#out.tell(this.room, 'pending');
   }
 
   /** On a new socket `lastId` is final: nothing above it that an older one sent will be applied. */
@@ -378,6 +385,8 @@ class Membership {
   #known = null;
   #room;
   #wish;
+  /** The profile that a node has taken; the wish may be a newer one. */
+  #profile;
   #joinRequest;
   #leaveRequest = null;
   #out;
@@ -400,19 +409,20 @@ class Membership {
     if (['joined', 'joining'].includes(this.#phase)) this.join();
   }
 
-  abandon(request) {
+  abandon(request, hello) {
     this.outbox.abandon(request);
     // Nobody has the room, so nobody could leave it.
-    if (this.#joinRequest === request) this.leave(null);
+    if (this.#joinRequest === request) this.leave(null, hello);
   }
 
   signal(rest) { if (this.#phase === 'joined') this.#out.send(frame('signal', 0, this.#room, rest)); }
 
-  leave(request) {
+  leave(request, hello) {
     this.#leaveRequest = request;
-    // Not joined again, the member is gone after its grace.
-    if (this.#phase === 'out') return this.end('left');
+    // Not joined again on the next socket, the member is gone after its grace.
+    if (!hello) return this.end('left');
     this.#phase = 'leaving';
+    this.#out.silence(this.outbox.alarm);
     this.#request('leave');
   }
 
@@ -431,6 +441,7 @@ class Membership {
 
   rang(isOpen) {
     if (this.#phase === 'out' && isOpen) this.join();
+    else if (this.isLeaving && isOpen) this.#request('leave');
     else if (this.outbox.isPausing) this.outbox.pauseEnded();
   }
 
@@ -441,7 +452,7 @@ class Membership {
     if (id !== undefined && !isReply) return;
     if (isReply) this.#out.settle(this.#joinRequest, 'joined');
     this.#show(state);
-    if (isReply) [this.#phase, this.#joinRequest] = ['joined', null];
+    if (isReply) [this.#phase, this.#joinRequest, this.#profile] = ['joined', null, this.#wish.profile];
     if (this.#phase !== 'joined') return;
     const isNew = !this.#known || state.reset || !isReply;
     if (isNew) {
@@ -472,10 +483,16 @@ class Membership {
 
   failed(error) {
     const { id, code, reason, temporary, retryMs } = error;
-    // What cannot be left now is left after the grace.
-    if (this.isLeaving && id === this.#id) return this.end('left');
+    if (this.isLeaving && id === this.#id) {
+      return temporary ? this.#out.alarm(this.outbox.alarm, within(retryMs, RETRY_MS)) : this.end('left');
+    }
     if (this.#phase === 'joining' && id === this.#id) {
       if (temporary) return this.#interrupt('out', within(retryMs, RETRY_MS));
+      if (this.#known && this.#wish.profile !== this.#profile) {
+        this.#wish.profile = this.#profile;
+        this.#out.add('error', { error: new ParleyError(code, reason, { roomId: this.#room }) });
+        return this.join();
+      }
       this.#out.fail(this.#joinRequest, code, reason);
       this.#joinRequest = null;
       return this.end('refused', null, new ParleyError(code, reason));
@@ -548,7 +565,7 @@ export class ClientMachine {
     if (this.link.isClosed) return this.#out.fail(request, 'closed');
     if (this.#asked.size >= REQUESTS_MAX) return this.#out.fail(request, 'too_many_waiting');
     const id = this.#out.nextId();
-    this.#asked.set(id, { method, room, text: frame(method, id, room, rest), request });
+    this.#asked.set(id, { method, room, text: frame(method, id, room, rest), request, isSent: false });
     this.#send(id);
   }
 
@@ -561,6 +578,8 @@ export class ClientMachine {
     if (this.link.hello) member.join();
   }
 
+  isLeaving(room) { return this.#rooms.get(room)?.isLeaving === true; }
+
   member(room, request) {
     const member = this.#rooms.get(room);
     if (member && !member.isLeaving) return member;
@@ -570,7 +589,7 @@ export class ClientMachine {
   /** What was asked for may happen all the same. */
   abandon(request) {
     for (const [id, asked] of this.#asked) if (asked.request === request) this.#asked.delete(id);
-    for (const member of this.#rooms.values()) member.abandon(request);
+    for (const member of this.#rooms.values()) member.abandon(request, this.link.hello);
   }
 
   close() {
@@ -611,8 +630,10 @@ export class ClientMachine {
   }
 
   #send(id) {
-    const { method, room, text } = this.#asked.get(id) ?? {};
-    if (method === 'create' ? this.link.hello : this.#rooms.get(room)?.isJoined) this.#out.send(text);
+    const asked = this.#asked.get(id);
+    if (!asked || !(asked.method === 'create' ? this.link.hello : this.#rooms.get(asked.room)?.isJoined)) return;
+    asked.isSent = true;
+    this.#out.send(asked.text);
   }
 
   #isNewest(socket) { return socket === this.link.socket && this.link.hasSocket; }
@@ -658,9 +679,9 @@ export class ClientMachine {
 
   #down() {
     if (!this.link.isClosed) return this.#rooms.forEach((member) => member.down());
-    for (const [id, { method }] of this.#asked) {
+    for (const [id, { method, isSent }] of this.#asked) {
       this.#out.silence(`request ${id}`);
-      if (method === 'create') this.#failed({ id, code: 'outcome_unknown' });
+      if (method === 'create') this.#failed({ id, code: isSent ? 'outcome_unknown' : 'not_sent' });
     }
     for (const member of this.#rooms.values()) member.end('client_closed');
   }
@@ -691,8 +712,16 @@ const brief = (value) => {
   return text;
 };
 
-const inner = (text) => `,${text.slice(1, -1)}`;
+const inner = (text) => text === '{}' ? '' : `,${text.slice(1, -1)}`;
 const given = ({ request, method, rest }) => ({ key: request, ...JSON.parse(`{"method":"${method}"${rest}}`) });
+
+const ROOM = /^(?!\.{1,2}$)[\w.~-]{1,64}$/;
+
+const ended = (room, signal) => new Promise((resolve, reject) => {
+  signal?.throwIfAborted();
+  room.on('end', resolve, { once: true });
+  signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+});
 
 /** Without a prototype: any key is a key. */
 const bare = (record) => Object.assign(Object.create(null), record);
@@ -728,10 +757,12 @@ export class Room extends Emitter {
 
   async send(message, options) { return this.#post('message', `,"message":${json(message)}`, options); }
 
-  async set(values, options) { return this.#post('set', inner(json({ set: values, if: options?.if })), options); }
+  async set(values, options) {
+    return this.#post('set', `,"set":${json(values)}${inner(json({ if: options?.if }))}`, options);
+  }
 
   signal(signal, key) {
-    const rest = inner(brief({ signal, key }));
+    const rest = `,"signal":${brief(signal)}${inner(brief({ key }))}`;
     this.#shell.do((machine) => machine.member(this.#key)?.signal(rest));
   }
 
@@ -758,7 +789,7 @@ export class Room extends Emitter {
     this.#shell.do((machine) => machine.member(this.#key)?.profile(text));
   }
 
-  async leave({ signal } = {}) { await this.#ask((member, request) => member.leave(request), signal); }
+  async leave({ signal } = {}) { await this.#ask((member, request, { link }) => member.leave(request, link.hello), signal); }
 
   [Symbol.asyncIterator]() { return this.stream(); }
 
@@ -890,6 +921,7 @@ export class Parley extends Emitter {
     super();
     this.url = new URL(url, page?.location?.href);
     this.url.protocol = this.url.protocol.replace('http', 'ws');
+    if (!this.url.protocol.startsWith('ws') || this.url.hash) throw new TypeError(`no address of a node: ${url}`);
     if (this.url.pathname === '/') this.url.pathname = '/ws';
     this.#page = page;
     this.#options = { WebSocket: globalThis.WebSocket, storageKey: `parley ${this.url}`, ...options };
@@ -914,6 +946,7 @@ export class Parley extends Emitter {
   }
 
   async join(roomId, { create = false, signal, ...wish } = {}) {
+    if (typeof roomId !== 'string' || !ROOM.test(roomId)) throw new ParleyError('bad_request', 'no room can have this id');
     try {
       return await this.#join(roomId, wish, signal);
     } catch (error) {
@@ -926,11 +959,14 @@ export class Parley extends Emitter {
   close() { this.#do((machine) => machine.close()); }
 
   async #join(roomId, { profile, recent, presence = true }, signal) {
-    if (this.#rooms.has(roomId)) throw new ParleyError('in_room_already');
+    for (let former; (former = this.#rooms.get(roomId));) {
+      if (!this.#machine.isLeaving(roomId)) throw new ParleyError('in_room_already');
+      await ended(former, signal);
+    }
     const wish = { profile: profile && brief(profile), recent, presence };
     const shell = { machine: this.#machine, do: (call) => this.#do(call), ask: (call, signal) => this.#ask(call, signal) };
     const room = new Room(roomId, shell, presence);
-    const kept = this.#kept[roomId];
+    const kept = Object.hasOwn(this.#kept, roomId) ? this.#kept[roomId] : null;
     delete this.#kept[roomId];
     // Who gave them is gone; who shows the room hears of those that fail, once it has the room.
     for (const post of kept?.posts ?? []) {
@@ -940,7 +976,8 @@ export class Parley extends Emitter {
     try {
       await this.#ask((machine, request) => machine.join(roomId, wish, request, kept), signal);
     } catch (error) {
-      if (this.#rooms.get(roomId) === room) this.#rooms.delete(roomId);
+      // A join that was given up is left first.
+      if (this.#rooms.get(roomId) === room && !this.#machine.isLeaving(roomId)) this.#rooms.delete(roomId);
       throw error;
     }
     return room;
@@ -1042,7 +1079,8 @@ export class Parley extends Emitter {
       socket.onclose = ({ code, reason }) => this.#ended(number, code === 1005 || code === 1006 ? null : code, reason);
       socket.onerror = () => { /* The end of the socket follows. */ };
     } catch (error) {
-      this.#ended(number, null, error.message);
+      // What no WebSocket takes, such as a token with spaces, it will not take the next time either.
+      this.#ended(number, error?.name === 'SyntaxError' ? 1008 : null, error?.message ?? 'no token');
     }
   }
 
