@@ -36,7 +36,9 @@ describe('docs/CLIENT.md', { skip: LiveNode.missing }, () => {
   };
 
   for (const { code, prints } of programs) {
-    test(`prints ${JSON.stringify(prints)}`, async () => assert.equal(await run(code), prints));
+    test(`prints ${JSON.stringify(prints)}, and a second time`, async () => {
+      for (let time = 1; time <= 2; time += 1) assert.equal(await run(code), prints);
+    });
   }
 
   test('the TypeScript program has no errors of types, and runs', async () => {

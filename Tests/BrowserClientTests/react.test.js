@@ -108,6 +108,44 @@ test('sent before the room is joined, it waits for that', async () => {
   await over(root);
 });
 
+test('before the room is joined, the wait for it ends with a signal, and nothing is sent then', async () => {
+  const root = await mounted(chat({ key: 1 }));
+  const [asked, isOver] = [new AbortController(), AbortSignal.abort(new Error('too late'))];
+  let sent;
+  await told(() => {
+    const { send, set, older } = seen.get('chat');
+    const { signal } = asked;
+    sent = [send('a', { signal }), set({ a: 1 }, { signal }), older(5, { signal }), send('b', { signal: isOver })];
+    sent.forEach((sent) => sent.catch(() => {}));
+    asked.abort(new Error('changed my mind'));
+  });
+  for (const one of sent.slice(0, 3)) await assert.rejects(one, /changed my mind/);
+  await assert.rejects(sent[3], /too late/);
+  await admitted();
+  assert.deepEqual(['message', 'set', 'history'].flatMap((method) => FakeSocket.newest.of(method)), []);
+  await over(root);
+});
+
+test('effects of the layout and of children, which come before the room, can send', async () => {
+  const results = [];
+  const send = (used, text) => { used.send(text).then((seq) => results.push(seq), (error) => results.push(error.code)); };
+  const Child = ({ used }) => { React.useEffect(() => send(used, 'child'), []); return null; };
+  const Parent = () => {
+    const used = useRoom('ws://node', 'r', { WebSocket: FakeSocket });
+    seen.set('parent', used);
+    React.useLayoutEffect(() => send(used, 'layout'), []);
+    return createElement(Child, { used });
+  };
+  let root;
+  await act(async () => { root = create(createElement(Parent)); });
+  await admitted();
+  assert.deepEqual(FakeSocket.newest.of('message').map(({ message }) => message), ['layout', 'child']);
+  await told(() => FakeSocket.newest.updates(1, ...['layout', 'child'].map((message, index) => ({ clientId: 'me', id: index + 1, message }))));
+  assert.deepEqual(results, [1, 2]);
+  await over(root);
+  await assert.rejects(seen.get('parent').send('after its end'), { code: 'not_in_room' });
+});
+
 test('a lost socket is a status, and what is known stays', async () => {
   const root = await mounted(chat({ key: 1 }));
   await admitted({ changes: ['a'] });
@@ -134,6 +172,26 @@ test('two components share a room, two rooms share a client; each ends with its 
   assert.equal(FakeSocket.newest.closedWith, 1000);
 });
 
+test('mounted again just as its room is left, it waits for that, and joins', async () => {
+  const both = [chat({ key: 1, name: 'one' }), chat({ key: 2, name: 'two', room: 'q' })];
+  const root = await mounted(...both);
+  await told(() => FakeSocket.newest.welcomes());
+  await told(() => {
+    for (const { id, roomId } of FakeSocket.newest.of('join')) {
+      const state = { from: 1, to: 0, position: '0-a', changes: [], values: {}, versions: {}, reset: false };
+      FakeSocket.newest.says({ method: 'join', id, roomId, clientId: 'me', count: 1, lastId: 0, clients: [{ clientId: 'me' }], state });
+    }
+  });
+  await act(async () => root.update(createElement(StrictMode, null, both[1])));
+  clock.tick(1000);
+  await act(async () => root.update(createElement(StrictMode, null, ...both)));
+  assert.deepEqual([seen.get('one').status, FakeSocket.newest.of('join').length], ['connecting', 2]);
+  await told(() => FakeSocket.newest.answers('leave', { reason: 'left', lastId: 0 }));
+  await told(() => FakeSocket.newest.admits());
+  assert.deepEqual([seen.get('one').status, seen.get('one').error], ['open', null]);
+  await over(root);
+});
+
 test('another profile is told, another room is joined', async () => {
   const root = await mounted(chat({ key: 1, profile: { name: 'Ann' } }));
   await admitted();
@@ -147,6 +205,39 @@ test('another profile is told, another room is joined', async () => {
   assert.deepEqual(FakeSocket.newest.of('join').map(({ profile }) => profile.name), ['Anna']);
   await rendered({ profile: { name: 'Anna' }, room: 'q' });
   assert.deepEqual([FakeSocket.newest.newest('join').roomId, seen.get('chat').status], ['q', 'connecting']);
+  await over(root);
+});
+
+test('a profile that is too large is an error, and the room goes on with the one that it has', async () => {
+  const root = await mounted(chat({ key: 1, profile: { name: 'Ann' } }));
+  await admitted();
+  const rendered = (name) => act(async () => {
+    root.update(createElement(StrictMode, null, chat({ key: 1, profile: { name } })));
+    await settled();
+  });
+  await rendered('x'.repeat(40_000));
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').error.code], ['open', 'too_large']);
+  await told(() => FakeSocket.newest.updates(1, 'a'));
+  assert.deepEqual([seen.get('chat').changes.length, seen.get('chat').error.code], [1, 'too_large']);
+  await rendered('Anna');
+  assert.deepEqual([seen.get('chat').status, seen.get('chat').error], ['open', null]);
+  assert.deepEqual(FakeSocket.newest.of('join').map(({ profile }) => profile.name), ['Ann', 'Anna']);
+  await over(root);
+});
+
+test('not let in, it says why, before it is joined and after', async () => {
+  const refused = async () => {
+    await told(() => FakeSocket.newest.ends(4003, 'token expired'));
+    await told(() => clock.tick(250));
+    await told(() => FakeSocket.newest.ends(4003, 'token expired'));
+    const { status, error } = seen.get('chat');
+    assert.deepEqual([status, error.code, error.end, error.message], ['closed', 'closed', 'not_admitted', 'token expired']);
+  };
+  const root = await mounted(chat({ key: 1 }));
+  await refused();
+  await told(() => seen.get('chat').retry());
+  await admitted();
+  await refused();
   await over(root);
 });
 

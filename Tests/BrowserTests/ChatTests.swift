@@ -73,7 +73,7 @@ struct ChatTests {
             try await ann.waits(toSend: 0)
             #expect(
                 try await ann.value("document.getElementById('story').textContent")
-                    == "n1 is back: nothing was missed")
+                    == "back on n1: nothing was missed")
             // It is the same page with the same session: nobody came or went.
             #expect(try await ann.value("window.sameAsBefore"))
             try await ann.rosterIs(["Ann", "Bob"])

@@ -50,7 +50,7 @@ struct ClusterPageTests {
                 #expect(seen.filter { $0.name == name }.map(\.text) == (1...6).map { "\(name) \($0)" })
             }
             let story: String = try await tabs[0].value("document.getElementById('story').textContent")
-            #expect(story.hasPrefix("\(node) is gone, n") && story.hasSuffix("goes on: nothing was missed"), "\(story)")
+            #expect(story.hasPrefix("was on \(node), now on n") && story.hasSuffix(": nothing was missed"), "\(story)")
         }
         try await cluster.down(delete: true)
     }

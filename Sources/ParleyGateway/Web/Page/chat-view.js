@@ -10,6 +10,8 @@ const make = (tag, className, text = '') => Object.assign(document.createElement
 const button = (label, onclick) => Object.assign(make('button', '', label), { onclick });
 // Only what differs, lest a screen reader says it again.
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+// What goes while it has the focus leaves it to the composer.
+const leave = (node) => { if (node.contains(document.activeElement)) element('text').focus(); };
 const textOf = (message) => typeof message?.text === 'string' ? message.text : JSON.stringify(message);
 
 /** The document. What others wrote goes in as text, never as markup. */
@@ -18,6 +20,8 @@ export class View {
   #names = new Map();
   #log = element('log');
   #scroll = element('scroll');
+  /** What stands in the outbox, by key. */
+  #waiting = new Map();
   #title;
   #unread = 0;
   #isAtEnd = true;
@@ -44,6 +48,7 @@ export class View {
 
   /** What needs the reader's decision. */
   notice(text, label, run) {
+    if (!text) leave(element('notice'));
     element('notice').hidden = !text;
     element('notice-text').textContent = text;
     Object.assign(element('notice-action'), { textContent: label, onclick: () => { this.notice(''); run?.(); } });
@@ -75,22 +80,26 @@ export class View {
     this.#log.ariaBusy = 'false';
   }
 
-  outbox(pending, failed) {
-    const [outbox, count] = [element('outbox'), pending.length + failed.length];
-    const before = outbox.childElementCount;
-    if (before + count === 0) return;
-    const waiting = (message, fate, className) => {
-      const item = make('li', className);
-      item.append(make('p', 'text', textOf(message)), make('span', 'fate', fate));
-      return item;
-    };
-    outbox.replaceChildren(...pending.map(({ message }) => waiting(message, 'sending …', '')));
-    for (const { message, error, again, discard } of failed) {
-      const item = waiting(message, `not sent: ${error.message} `, 'failed');
-      item.append(button('Send again', again), ' ', button('Discard', discard));
-      outbox.append(item);
+  /** What stays is not touched, and keeps the focus. */
+  outbox(entries) {
+    const before = this.#waiting.size;
+    const keys = new Set(entries.map(({ key }) => key));
+    for (const [key, item] of this.#waiting) {
+      if (keys.has(key)) continue;
+      leave(item);
+      item.remove();
+      this.#waiting.delete(key);
     }
-    if (before < count) this.#scrollToEnd();
+    const outbox = element('outbox');
+    entries.forEach(({ key, message, error, again, discard }, index) => {
+      if (this.#waiting.has(key)) return;
+      const item = make('li', error ? 'failed' : '');
+      item.append(make('p', 'text', textOf(message)), make('span', 'fate', error ? `not sent: ${error.message} ` : 'sending …'));
+      if (error) item.append(button('Send again', again), ' ', button('Discard', discard));
+      outbox.insertBefore(item, outbox.children[index] ?? null);
+      this.#waiting.set(key, item);
+    });
+    if (before < entries.length) this.#scrollToEnd();
   }
 
   /** `news` are those of whom something is new. */
@@ -114,8 +123,9 @@ export class View {
   }
 
   typing(clientIds) {
-    const names = clientIds.slice(0, TYPING_SHOWN).map((clientId) => this.#name(clientId)).join(', ');
-    element('typing').textContent = names && `typing: ${names} …`;
+    const names = clientIds.slice(0, TYPING_SHOWN).map((clientId) => make('bdi', '', this.#name(clientId)));
+    const parts = names.flatMap((name, index) => [index ? ', ' : 'typing: ', name]);
+    element('typing').replaceChildren(...parts, parts.length ? ' …' : '');
   }
 
   #name(clientId) { return this.#names.get(clientId) ?? (clientId ? `guest ${String(clientId).slice(0, 4)}` : 'the server'); }
@@ -135,6 +145,7 @@ export class View {
     this.#isAtEnd &&= clientHeight !== this.#height;
     this.#isAtEnd ||= scrollHeight - scrollTop - clientHeight < END_PX;
     if (this.#isAtEnd && !document.hidden) this.#unread = 0;
+    if (!this.#unread) leave(element('unread'));
     document.title = this.#unread ? `(${this.#unread}) ${this.#title}` : this.#title;
     Object.assign(element('unread'), { hidden: !this.#unread, textContent: `${this.#unread} new ↓` });
   }

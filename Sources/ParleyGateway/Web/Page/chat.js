@@ -16,6 +16,7 @@ class Chat {
   #roomId;
   #profile;
   #parley;
+  #joining;
   #room;
   #node;
   #failed = new Set();
@@ -39,7 +40,7 @@ class Chat {
   }
 
   say(text) {
-    if (this.#room?.state !== 'joined') return false;
+    if (!this.#isIn) return false;
     this.#typedAt = 0;
     this.#send({ text: sendable(text) });
     return true;
@@ -78,13 +79,16 @@ class Chat {
     this.scrolled();
   }
 
+  get #isIn() { return this.#room?.state === 'joined'; }
+
   async #start() {
     // For balancers that send a room to one node, as nodes without a database need it.
     const parley = this.#parley = new Parley(`/ws?room=${encodeURIComponent(this.#roomId)}`, { storageKey: 'parley.session' });
     this.#room = null;
     parley.on('state', (state) => this.#told(state));
     try {
-      this.#show(await parley.join(this.#roomId, { profile: this.#profile, recent: PAGE, create: true }));
+      this.#joining = parley.join(this.#roomId, { profile: this.#profile, recent: PAGE, create: true });
+      this.#show(await this.#joining);
     } catch (error) {
       if (parley.state !== 'closed') this.#stop(`the room cannot be joined: ${error.message}`, 'Try again');
     }
@@ -141,12 +145,13 @@ class Chat {
     const last = this.#node;
     if (name === 'open') {
       this.#node = node;
-      const change = last === node ? `${node} is back` : `${last} is gone, ${node} goes on`;
-      const story = resumed ? `${change}: nothing was missed` : 'away for too long, you came anew';
-      if (this.#room) this.#online(story);
+      const change = last === node ? `back on ${node}` : `was on ${last}, now on ${node}`;
+      if (this.#isIn) this.#online(resumed ? `${change}: nothing was missed` : 'your session was over, you came anew');
     } else if (name !== 'closed') {
-      const text = name === 'waiting' ? 'connection lost, trying again …' : 'connecting …';
-      this.#view.state('connecting', text, last ? `${last} does not answer, what you write waits` : '');
+      // Of a room that has ended, that is what is to be read.
+      if (this.#room && !this.#isIn) return;
+      const text = !navigator.onLine ? 'you are offline' : name === 'waiting' ? 'connection lost, trying again …' : 'connecting …';
+      this.#view.state('connecting', text, this.#isIn ? 'what you write waits' : '');
     } else if (end === 'taken_over') {
       this.#stop('this conversation goes on in another tab', 'Use it here');
     } else if (end !== 'asked') {
@@ -169,12 +174,18 @@ class Chat {
       this.#failed.delete(entry);
       this.#outbox();
     };
-    const entry = { message, error, discard, again: () => { discard(); this.#send(message); } };
+    const again = () => {
+      if (!this.#isIn || !this.#failed.delete(entry)) return;
+      this.#send(message);
+      this.#outbox();
+    };
+    // Until there is a room it stays as it is.
+    const entry = { key: Symbol(), message, error, discard, again: () => this.#joining.then(again, () => {}) };
     this.#failed.add(entry);
     this.#outbox();
   }
 
-  #outbox() { this.#view.outbox(this.#room.pending, [...this.#failed]); }
+  #outbox() { this.#view.outbox([...this.#room?.pending ?? [], ...this.#failed]); }
 }
 
 /** Unless it is forbidden. */

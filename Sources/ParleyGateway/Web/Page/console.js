@@ -179,7 +179,6 @@ function schedule() {
 
 element('pause').onclick = () => {
   isPaused = !isPaused;
-  element('pause').ariaPressed = String(isPaused);
   write(element('pause'), isPaused ? 'Go on' : 'Pause');
   if (isPaused) state('paused', 'paused');
   schedule();

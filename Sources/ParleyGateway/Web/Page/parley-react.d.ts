@@ -1,4 +1,4 @@
-import type { Change, JoinOptions, Member, ParleyError, ParleyOptions, Pending, Room } from './parley.js';
+import type { Change, JoinOptions, Member, ParleyError, ParleyOptions, ParleyState, Pending, Room } from './parley.js';
 
 export type UseRoomOptions<Profile = any> = ParleyOptions & Omit<JoinOptions<Profile>, 'signal'>;
 
@@ -10,14 +10,16 @@ export interface UsedRoom<Message = any, Profile = any> {
   readonly clientId: string | null;
   /** For what is not here. Null until it is joined. */
   readonly room: Room<Message, Profile> | null;
-  readonly error: Error | ParleyError | null;
+  /** Why it is `closed`, then with the state's `end`, or `ended`; or why the newest profile was not taken, and the room goes on
+      without it. */
+  readonly error: Error | (ParleyError & { readonly end?: Extract<ParleyState, { name: 'closed' }>['end'] }) | null;
   readonly count: number;
   readonly members: readonly Member<Profile>[];
   readonly changes: readonly Change<Message>[];
   readonly pending: readonly Pending<Message>[];
   readonly values: Room['values'];
   readonly versions: Room['versions'];
-  /** As in `Room`. Before the room is joined they wait for that. */
+  /** As in `Room`. Before the room is joined they wait for that, but for a signal, which is then lost. */
   readonly send: Room<Message>['send'];
   readonly set: Room['set'];
   readonly signal: Room['signal'];

@@ -1,5 +1,5 @@
 // Parley for React: a room as the state of a component. React, 18 or later, is the user's own.
-import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import { Parley, ParleyError } from './parley.js';
 
 /** How long a room outlives its last component: StrictMode, and many a router, unmount and mount again at once. */
@@ -10,6 +10,19 @@ const NOTHING = Object.freeze({
   members: Object.freeze([]), changes: Object.freeze([]), pending: Object.freeze([]),
   values: Object.freeze({}), versions: Object.freeze({}),
 });
+
+/** What is promised, unless the signal ends the wait. */
+async function unless(signal, promised) {
+  signal?.throwIfAborted();
+  let abort;
+  const aborted = new Promise((_, reject) => { abort = () => reject(signal.reason); });
+  signal?.addEventListener('abort', abort);
+  try {
+    return await Promise.race([promised(), aborted]);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
 
 /** Rooms in use, by address and id. The components that show one share it. */
 const stores = new Map();
@@ -28,6 +41,8 @@ class RoomStore {
   #profile;
   /** Aborted when the room is not in use any more. */
   #over;
+  /** Does nothing from then on. */
+  #show;
   #listeners = new Set();
   #timer;
 
@@ -55,8 +70,13 @@ class RoomStore {
     if (profile === undefined || text === this.#profile) return;
     this.#profile = text;
     this.#options = { ...this.#options, profile };
-    // When the room cannot be joined, that is said elsewhere.
-    this.joining.then((room) => room.setProfile(profile), () => {});
+    const show = this.#show;
+    this.joining.then((room) => {
+      if (room.state === 'ended') return;
+      let refused = null;
+      try { room.setProfile(profile); } catch (error) { refused = error; }
+      show(room, refused);
+    }, () => { /* That is said elsewhere. */ });
   }
 
   /** After the end of the room, or of the client. Begins anew before it lets go, so that a client that lives is kept. */
@@ -75,7 +95,7 @@ class RoomStore {
     client.rooms += 1;
     clients.set(this.#url, client);
     const { signal } = this.#over = new AbortController();
-    const show = (room, error = null) => { if (!signal.aborted) this.#show(parley, room, error); };
+    const show = this.#show = (room, error = null) => { if (!signal.aborted) this.#take(parley, room, error); };
     this.#profile = JSON.stringify(profile);
     this.joining = parley.join(this.#roomId, { profile, recent, presence, create, signal });
     this.joining.then((room) => {
@@ -85,9 +105,12 @@ class RoomStore {
       room.on('update', () => show(room, this.snapshot.error), { signal });
       room.on('end', ended, { signal });
       show(room);
-    }, (error) => show(null, error));
-    parley.on('state', ({ name, reason }) => {
-      show(this.snapshot.room, name === 'closed' ? new ParleyError('closed', reason) : this.snapshot.error);
+    }, (error) => {
+      // A client that is closed has said why.
+      show(null, parley.state === 'closed' ? this.snapshot.error : error);
+    });
+    parley.on('state', ({ name, end, reason }) => {
+      show(this.snapshot.room, name === 'closed' ? new ParleyError('closed', reason, { end }) : this.snapshot.error);
     }, { signal });
     signal.addEventListener('abort', () => {
       this.snapshot.room?.leave().catch(() => { /* It has ended. */ });
@@ -104,9 +127,10 @@ class RoomStore {
     stores.delete(this.#key);
   }
 
-  #show(parley, room, error) {
+  #take(parley, room, error) {
     const { node, clientId } = parley;
-    const status = parley.state === 'closed' ? 'closed' : error ? 'ended' : room ? parley.state : 'connecting';
+    const hasEnded = room ? room.state === 'ended' : error;
+    const status = parley.state === 'closed' ? 'closed' : hasEnded ? 'ended' : room ? parley.state : 'connecting';
     const { count = 0, members, changes, pending, values, versions } = room ?? NOTHING;
     this.snapshot = {
       status, node, clientId, room, error, count, members: [...members.values()], changes, pending, values, versions,
@@ -122,28 +146,35 @@ export function useRoom(url, roomId, options = {}) {
   const latest = useRef(options);
   useEffect(() => { latest.current = options; });
 
-  const subscribe = useCallback((listener) => {
-    if (!stores.has(key)) stores.set(key, new RoomStore(key, String(url), roomId, latest.current));
-    return stores.get(key).listen(listener);
+  const { subscribe, verbs } = useMemo(() => {
+    let mounted;
+    // Effects of children, and those of the layout, come before.
+    const mounting = new Promise((resolve) => { mounted = resolve; });
+    const subscribe = (listener) => {
+      if (!stores.has(key)) stores.set(key, new RoomStore(key, String(url), roomId, latest.current));
+      mounted();
+      return stores.get(key).listen(listener);
+    };
+    const found = async () => {
+      await mounting;
+      const store = stores.get(key);
+      if (!store) throw new ParleyError('not_in_room');
+      return store.joining;
+    };
+    const joined = ({ signal } = {}) => unless(signal, found);
+    const verbs = {
+      send: async (message, options) => (await joined(options)).send(message, options),
+      set: async (values, options) => (await joined(options)).set(values, options),
+      signal: (signal, signalKey) => stores.get(key)?.snapshot.room?.signal(signal, signalKey),
+      older: async (limit, options) => (await joined(options)).older(limit, options),
+      retry: () => stores.get(key)?.retry(),
+    };
+    return { subscribe, verbs };
   }, [key]);
   const snapshot = useSyncExternalStore(subscribe, () => stores.get(key)?.snapshot ?? NOTHING, () => NOTHING);
 
   const { profile } = options;
   useEffect(() => stores.get(key)?.setProfile(profile), [key, JSON.stringify(profile)]);
 
-  const verbs = useMemo(() => {
-    const joined = async () => {
-      const store = stores.get(key);
-      if (!store) throw new ParleyError('not_in_room');
-      return store.joining;
-    };
-    return {
-      send: async (message, options) => (await joined()).send(message, options),
-      set: async (values, options) => (await joined()).set(values, options),
-      signal: (signal, signalKey) => stores.get(key)?.snapshot.room?.signal(signal, signalKey),
-      older: async (limit, options) => (await joined()).older(limit, options),
-      retry: () => stores.get(key)?.retry(),
-    };
-  }, [key]);
   return useMemo(() => ({ ...snapshot, ...verbs }), [snapshot, verbs]);
 }
