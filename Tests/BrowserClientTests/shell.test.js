@@ -502,6 +502,24 @@ describe('the page around it', () => {
       parley.close();
     }
   });
+
+  test('back from sleep without a place to keep the session: it was nobody else\'s meanwhile', () => {
+    const page = new FakePage();
+    connect({ page, storage: null });
+    FakeSocket.newest.welcomes();
+    page.tells('pagehide', { persisted: true });
+    FakeSocket.newest.ends();
+    page.tells('pageshow', { persisted: true });
+    assert.deepEqual(FakeSocket.newest.protocols, ['parley.v1', 'session.s1']);
+  });
+
+  test('who reads a room slowly that has ended meanwhile reads to the end of what is known', async () => {
+    const { room, socket } = await joined({ from: 2, changes: ['b'] });
+    const read = async () => { const all = []; for await (const { message } of room.stream({ after: 0 })) all.push(message); return all; };
+    const reading = read();
+    socket.says({ method: 'leave', roomId: 'r', reason: 'removed', lastId: 0 });
+    assert.deepEqual([await reading, await read()], [['b'], ['b']]);
+  });
 });
 
 describe('what nobody should do', () => {

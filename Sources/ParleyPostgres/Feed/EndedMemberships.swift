@@ -10,11 +10,13 @@ struct EndedMemberships: Sendable {
     private static let attemptsMax = 5
 
     private let store: PostgresRoomStore
+    private let localRooms: @Sendable () -> [RoomNumber]
     private let questions: AsyncStream<[EndedMembership]>
     private let question: AsyncStream<[EndedMembership]>.Continuation
 
-    init(store: PostgresRoomStore) {
+    init(store: PostgresRoomStore, localRooms: @escaping @Sendable () -> [RoomNumber]) {
         self.store = store
+        self.localRooms = localRooms
         (questions, question) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.pagesMax))
     }
 
@@ -29,7 +31,10 @@ struct EndedMemberships: Sendable {
     /// Until the task is cancelled. `sink` hears of those that are true.
     func run(_ sink: @Sendable ([EndedMembership]) -> Void) async {
         for await said in questions {
-            let ended = await verified(said)
+            let local = Set(localRooms())
+            let concerned = said.filter { local.contains($0.room) }
+            guard !concerned.isEmpty else { continue }
+            let ended = await verified(concerned)
             if !ended.isEmpty { sink(ended) }
         }
     }

@@ -27,7 +27,7 @@ public struct NotifyFeed: ChangeFeed {
 
     public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
         let watch = NIOLockedValueBox(BatchWatch())
-        let ended = EndedMemberships(store: store)
+        let ended = EndedMemberships(store: store, localRooms: localRooms)
         let keys = ChannelKeys(store: store)
         let listener = NIOLockedValueBox<NotificationConnection?>(nil)
         let ear = FeedEar(store: store, observer: observer) { listener.withLockedValue { $0 } }
@@ -65,8 +65,7 @@ public struct NotifyFeed: ChangeFeed {
                 }
                 if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
                 if isSealed, !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
-                let local = Set(announcement.ended.isEmpty ? [] : localRooms())
-                ended.said(announcement.ended.filter { local.contains($0.room) })
+                ended.said(announcement.ended)
             })
         listener.withLockedValue { $0 = connection }
         store.timeline.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }

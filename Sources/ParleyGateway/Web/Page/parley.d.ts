@@ -148,7 +148,7 @@ export class Room<Message = any, Profile = any> extends Emitter<RoomEvents<Messa
     values: { readonly [key: string]: any }, options?: Waiting & { if?: { readonly [key: string]: number } }
   ): Promise<number | null>;
   /** Shown to all who are here, and not kept. It may be lost; the newest of a key wins. */
-  signal(signal: Json, key?: string): void;
+  signal(signal: unknown, key?: string): void;
   /** Changes between `before` and `after`, each a place that is not included; the newest 100 of them if not told otherwise. */
   history(options?: Waiting & { before?: number; after?: number; limit?: number }): Promise<HistoryPage<Message>>;
   /** Puts up to `limit` older changes (50) before those in `changes`; resolves with how many there were. */

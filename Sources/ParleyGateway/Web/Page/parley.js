@@ -802,7 +802,11 @@ export class Room extends Emitter {
       const first = this.#first;
       if (history !== this.#history) [history, seq] = [this.#history, first - 1];
       let changes = this.changes.slice(Math.max(0, seq + 1 - first));
-      if (seq < first - 1) ({ changes } = await this.history({ after: seq, before: first, signal }));
+      if (seq < first - 1) {
+        const read = this.history({ after: seq, before: first, signal });
+        // Of a room that has ended there is what is known.
+        ({ changes } = await read.catch((error) => { if (this.state !== 'ended') throw error; return { changes: [] }; }));
+      }
       // Those between are no longer kept.
       if (changes.length === 0) seq = Math.max(seq, first - 1);
       for (const change of changes) {
@@ -1107,7 +1111,7 @@ export class Parley extends Emitter {
     const nudge = (isBack) => this.#do(({ link }) => link.nudged(isBack));
     const wake = () => this.#do(({ link }) => {
       // Another page may have taken it meanwhile.
-      if (this.#unsave()?.session !== link.session) link.session = null;
+      if (this.#storage && this.#unsave()?.session !== link.session) link.session = null;
       link.nudged(true);
     });
     on(page, 'online', () => nudge(true));
@@ -1120,8 +1124,12 @@ export class Parley extends Emitter {
     on(page.document, 'resume', wake);
   }
 
-  /** Throws where it is forbidden. */
-  get #storage() { return this.#options.storage === undefined ? this.#page?.sessionStorage : this.#options.storage; }
+  /** Null where it is forbidden. */
+  get #storage() {
+    try {
+      return this.#options.storage === undefined ? this.#page?.sessionStorage : this.#options.storage;
+    } catch { return null; }
+  }
 
   /** Only while no page lives: a duplicated tab copies the storage, and must not come with the session of the first. */
   #save() {
