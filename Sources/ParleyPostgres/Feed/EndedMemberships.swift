@@ -1,42 +1,52 @@
 internal import Logging
 internal import ParleyCore
 
-/// Memberships that somebody says have ended. Every role of the database can say so: the tables decide.
+/// Announcements of memberships that have ended. Every role of the database can say so: the tables decide, and only then is
+/// heard what else was said with it, so that nobody reads of its own leave in the roster first.
 struct EndedMemberships: Sendable {
-    /// In one question, and how many questions wait at most. What is dropped the node finds out when it writes for them.
-    static let pageMax = 256
-    static let pagesMax = 64
+    /// How many wait at most. Of what is dropped the places are heard at once, and the node finds out who is gone when it writes
+    /// for them.
+    static let waitingMax = 256
     private static let backoff = Backoff(first: .milliseconds(20), max: .seconds(1))
     private static let attemptsMax = 5
 
     private let store: PostgresRoomStore
     private let localRooms: @Sendable () -> [RoomNumber]
-    private let questions: AsyncStream<[EndedMembership]>
-    private let question: AsyncStream<[EndedMembership]>.Continuation
+    private let sink: @Sendable (FeedEvent) -> Void
+    private let announcements: AsyncStream<Announcement>
+    private let announcement: AsyncStream<Announcement>.Continuation
 
-    init(store: PostgresRoomStore, localRooms: @escaping @Sendable () -> [RoomNumber]) {
+    init(
+        store: PostgresRoomStore, localRooms: @escaping @Sendable () -> [RoomNumber],
+        sink: @escaping @Sendable (FeedEvent) -> Void
+    ) {
         self.store = store
         self.localRooms = localRooms
-        (questions, question) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.pagesMax))
+        self.sink = sink
+        (announcements, announcement) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.waitingMax))
     }
 
-    func said(_ ended: [EndedMembership]) {
-        var rest = ended[...]
-        while !rest.isEmpty {
-            question.yield(Array(rest.prefix(Self.pageMax)))
-            rest = rest.dropFirst(Self.pageMax)
+    func heard(_ said: Announcement) {
+        switch announcement.yield(said) {
+        case .enqueued: break
+        case .dropped, .terminated: pass(said.pointers)
+        @unknown default: pass(said.pointers)
         }
     }
 
-    /// Until the task is cancelled. `sink` hears of those that are true.
-    func run(_ sink: @Sendable ([EndedMembership]) -> Void) async {
-        for await said in questions {
+    /// Until the task is cancelled.
+    func run() async {
+        for await said in announcements {
             let local = Set(localRooms())
-            let concerned = said.filter { local.contains($0.room) }
-            guard !concerned.isEmpty else { continue }
-            let ended = await verified(concerned)
-            if !ended.isEmpty { sink(ended) }
+            let concerned = said.ended.filter { local.contains($0.room) }
+            let ended = concerned.isEmpty ? [] : await verified(concerned)
+            if !ended.isEmpty { sink(.ended(ended)) }
+            pass(said.pointers)
         }
+    }
+
+    private func pass(_ pointers: [RoomPointer]) {
+        if !pointers.isEmpty { sink(.pointers(pointers)) }
     }
 
     private func verified(_ said: [EndedMembership]) async -> [EndedMembership] {

@@ -27,7 +27,7 @@ public struct NotifyFeed: ChangeFeed {
 
     public func run(_ sink: @escaping @Sendable (FeedEvent) -> Void) async {
         let watch = NIOLockedValueBox(BatchWatch())
-        let ended = EndedMemberships(store: store, localRooms: localRooms)
+        let ended = EndedMemberships(store: store, localRooms: localRooms, sink: sink)
         let keys = ChannelKeys(store: store)
         let listener = NIOLockedValueBox<NotificationConnection?>(nil)
         let ear = FeedEar(store: store, observer: observer) { listener.withLockedValue { $0 } }
@@ -63,9 +63,9 @@ public struct NotifyFeed: ChangeFeed {
                 if announcement.writer != Announcement.sqlWriter {
                     watch.withLockedValue { $0.announced(announcement.batch, by: announcement.writer, at: .now) }
                 }
-                if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
                 if isSealed, !announcement.takeUps.isEmpty { sink(.takenUp(announcement.takeUps)) }
-                ended.said(announcement.ended)
+                guard announcement.ended.isEmpty else { return ended.heard(announcement) }
+                if !announcement.pointers.isEmpty { sink(.pointers(announcement.pointers)) }
             })
         listener.withLockedValue { $0 = connection }
         store.timeline.follow(NotificationLoop.role) { [weak connection] in connection?.reconnect() }
@@ -76,7 +76,7 @@ public struct NotifyFeed: ChangeFeed {
             group.addTask { await followHeartbeat(watch, sink) }
             group.addTask { await sweep(sink) }
             group.addTask { await ear.run() }
-            group.addTask { await ended.run { sink(.ended($0)) } }
+            group.addTask { await ended.run() }
             group.addTask { await keys.run() }
         }
         listener.withLockedValue { $0 = nil }
