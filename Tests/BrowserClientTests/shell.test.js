@@ -1,5 +1,6 @@
 // What a program sees of the client, over sockets whose other end is the test.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { beforeEach, describe, test } from 'node:test';
 import { Parley } from '../../Sources/ParleyGateway/Web/Page/parley.js';
 import { FakeClock, FakePage, FakeSocket, settled } from './client.js';
@@ -352,6 +353,27 @@ describe('joining', () => {
     FakeSocket.newest.admits();
     assert.equal((await again).state, 'joined');
     await twice;
+  });
+
+  test('a join that waits for a leave can be given up; neither way it leaves a listener on its signal', async () => {
+    for (const isGivenUp of [true, false]) {
+      const { parley, room, socket } = await joined();
+      const leaving = room.leave();
+      const abort = new AbortController();
+      const joining = parley.join('r', { signal: abort.signal });
+      await settled();
+      if (isGivenUp) {
+        abort.abort();
+        await assert.rejects(joining, { name: 'AbortError' });
+      }
+      socket.answers('leave', { reason: 'left', lastId: 0 });
+      await leaving;
+      const again = isGivenUp ? parley.join('r') : joining;
+      await settled();
+      socket.admits();
+      assert.equal((await again).state, 'joined');
+      assert.equal(getEventListeners(abort.signal, 'abort').length, 0);
+    }
   });
 
   test('a new room has an id that nobody guesses', async () => {

@@ -717,11 +717,17 @@ const given = ({ request, method, rest }) => ({ key: request, ...JSON.parse(`{"m
 
 const ROOM = /^(?!\.{1,2}$)[\w.~-]{1,64}$/;
 
-const ended = (room, signal) => new Promise((resolve, reject) => {
+/** Until that event, or until it is aborted; neither keeps a listener. */
+async function until(target, type, signal) {
   signal?.throwIfAborted();
-  room.on('end', resolve, { once: true });
-  signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-});
+  const woken = new AbortController();
+  await new Promise((resolve) => {
+    target.addEventListener(type, resolve, { signal: woken.signal });
+    signal?.addEventListener('abort', resolve, { signal: woken.signal });
+  });
+  woken.abort();
+  signal?.throwIfAborted();
+}
 
 /** Without a prototype: any key is a key. */
 const bare = (record) => Object.assign(Object.create(null), record);
@@ -816,12 +822,7 @@ export class Room extends Emitter {
       }
       if (seq < this.seq || history !== this.#history || signal?.aborted) continue;
       if (this.state === 'ended') return;
-      const woken = new AbortController();
-      await new Promise((resolve) => {
-        this.addEventListener('update', resolve, { signal: woken.signal });
-        signal?.addEventListener('abort', resolve, { signal: woken.signal });
-      });
-      woken.abort();
+      await until(this, 'update', signal);
     }
   }
 
@@ -965,7 +966,7 @@ export class Parley extends Emitter {
   async #join(roomId, { profile, recent, presence = true }, signal) {
     for (let former; (former = this.#rooms.get(roomId));) {
       if (!this.#machine.isLeaving(roomId)) throw new ParleyError('in_room_already');
-      await ended(former, signal);
+      await until(former, 'end', signal);
     }
     const wish = { profile: profile && brief(profile), recent, presence };
     const shell = { machine: this.#machine, do: (call) => this.#do(call), ask: (call, signal) => this.#ask(call, signal) };
