@@ -19,11 +19,13 @@ extension PostgresError {
         return ["22", "23", "54"].contains { sqlState.hasPrefix($0) }
     }
 
-    /// Not the server's own trouble (class 40, conflicts; 53, resources; 57, operators; 58 and XX, the system): then what a
-    /// rule has done makes the commit fail.
+    /// Not the server's own trouble (class 40, conflicts; 53, resources; 57, operators; 58 and XX, the system), nor that of a
+    /// schema that is another one than this node knows (42: no such function, table or column), both of which pass: then
+    /// what a rule has done makes the commit fail.
     var isByARule: Bool {
         guard let sqlState else { return false }
-        return !["25", "40", "53", "55", "57", "58", "XX"].contains { sqlState.hasPrefix($0) }
+        let passing = ["25", "40", "42883", "42P01", "42703", "53", "55", "57", "58", "XX"]
+        return !passing.contains { sqlState.hasPrefix($0) }
     }
 
     /// Somebody else held a lock for longer than `lock_timeout`.
